@@ -1,0 +1,20 @@
+"""Chooses the bus the settings ask for."""
+
+import os
+
+from backbone.bus.protocol import Bus, Positions, Publisher, Record, Stream, Subscription
+from backbone.errors import ConfigurationError, Fault
+from backbone.settings import Settings
+
+__all__ = ["Bus", "Positions", "Publisher", "Record", "Stream", "Subscription", "open_bus"]
+
+
+def open_bus(settings: Settings) -> Bus:
+    """Raises ConfigurationError where the embedded log would break the promise that a 200 means stored."""
+    from backbone.bus.log import LogBus
+
+    if "K_SERVICE" in os.environ:
+        raise ConfigurationError(
+            [Fault("environment", "bus.kind", "the embedded log is refused on Cloud Run: its disk is memory")]
+        )
+    return LogBus(settings.data.bus, settings.bus.max_bytes, settings.bus.segment_bytes)

@@ -48,3 +48,6 @@ class Bus(Protocol):
 
     def backlog(self, consumer: str, streams: Collection[Stream]) -> int:
         """Records of these streams `consumer` has not acknowledged."""
+
+    def totals(self) -> dict[Stream, int]:
+        """Records every stream ever held, those deleted meanwhile too."""

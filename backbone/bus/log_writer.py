@@ -1,0 +1,167 @@
+"""Writing a producer's log: group commits, new files, deletion of what everybody has read, the disk limit."""
+
+import fcntl
+import itertools
+import logging
+import os
+import sqlite3
+import time
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from backbone.bus import segment
+from backbone.bus.protocol import Positions, Stream
+from backbone.bus.segment import SUFFIX, Segment
+from backbone.errors import BusFull, BusUnavailable
+
+if TYPE_CHECKING:
+    from backbone.bus.log import LogBus
+
+log = logging.getLogger("snowmelt.bus")
+_RECORD_OVERHEAD = 24
+_MEASURE_EVERY = 1.0
+
+
+class LogPublisher:
+    """One per producer and machine. Not for several threads at once."""
+
+    def __init__(self, bus: "LogBus", producer: str, head_limit: int, limit: int) -> None:
+        self._bus = bus
+        self._folder = bus.folder / producer
+        self._producer = producer
+        self._head_limit = head_limit
+        self._limit = limit
+        self._folder.mkdir(exist_ok=True)
+        self._lock = self._locked()
+        self._used = self._unmeasured = 0
+        self._measured = 0.0
+        try:
+            self._open_newest()
+        except BaseException:
+            os.close(self._lock)
+            raise
+
+    def _locked(self) -> int:
+        handle = os.open(self._folder / "writer.lock", os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            os.close(handle)
+            raise BusUnavailable(f"another process is writing {self._folder}") from None
+        return handle
+
+    def _open_newest(self) -> None:
+        """The newest file is written on; one that was cut off while it was made is made again."""
+        paths = segment.listed(self._folder)
+        self._consumed: dict[str, int] = {}
+        self._totals: dict[Stream, int] = {}
+        if not paths:
+            # Microseconds since 1970: a log made anew never reuses offsets that some consumer remembers.
+            self._begin(time.time_ns() // 1000)
+            return
+        newest = Segment(paths[-1], writable=True, segment_bytes=self._bus.segment_bytes)
+        if not newest.ready:
+            if len(paths) > 1:
+                before = Segment(paths[-2], writable=False)
+                self._consumed, self._totals = before.consumed(), before.totals()
+                before.close()
+            newest.initialise(self._consumed, self._totals)
+        self._segment = newest
+        self._consumed, self._totals = newest.consumed(), newest.totals()
+        self._next = newest.last() + 1
+        self._segment_used = segment.size(newest.path)
+
+    def _begin(self, offset: int) -> None:
+        path = self._folder / f"{offset:020d}{SUFFIX}"
+        opened = Segment(path, writable=True, segment_bytes=self._bus.segment_bytes)
+        opened.initialise(self._consumed, self._totals)
+        directory = os.open(self._folder, os.O_RDONLY)
+        try:
+            os.fsync(directory)
+        finally:
+            os.close(directory)
+        self._segment = opened
+        self._next = offset
+        self._segment_used = segment.size(opened.path)
+
+    def commit(self, records: Sequence[tuple[Stream, bytes]], consumed: Positions | None = None) -> None:
+        """Durable on return, all or nothing. Raises BusFull, BusUnavailable."""
+        if not records and not consumed:
+            return
+        rows: dict[Stream, list[tuple[int, bytes]]] = {}
+        offset, weight = self._next, 0
+        for stream, data in records:
+            rows.setdefault(stream, []).append((offset, data))
+            offset += 1
+            weight += len(data) + _RECORD_OVERHEAD
+        self._make_room(weight, self._limit if consumed else self._head_limit)
+        totals = {**self._totals, **{stream: self._totals.get(stream, 0) + len(new) for stream, new in rows.items()}}
+        try:
+            self._segment.append(rows, consumed or {}, totals)
+        except sqlite3.Error as problem:
+            self._recover(problem)
+        self._next = offset
+        self._totals = totals
+        self._consumed.update(consumed or {})
+        self._used += weight
+        self._unmeasured += weight
+        self._segment_used += weight
+        if self._segment_used >= self._bus.segment_bytes:
+            self._roll()
+
+    def _recover(self, problem: sqlite3.Error) -> None:
+        """After a failed commit nothing in memory is trusted: the file is opened anew, its content decides."""
+        log.error("commit to log %s failed: %s", self._producer, problem)
+        self._segment.close()
+        full = "full" in str(problem)
+        try:
+            self._open_newest()
+        except (sqlite3.Error, OSError) as again:
+            raise BusUnavailable(f"log {self._producer} cannot be reopened: {again}") from None
+        raise (BusFull if full else BusUnavailable)(f"log {self._producer}: {problem}") from None
+
+    def _roll(self) -> None:
+        sealed = self._segment
+        try:
+            self._begin(self._next)
+        except (sqlite3.Error, OSError) as problem:
+            log.error("log %s cannot begin a new file: %s", self._producer, problem)
+            return
+        sealed.seal()
+        sealed.close()
+        self._collect()
+
+    def _make_room(self, weight: int, limit: int) -> None:
+        now = time.monotonic()
+        if now - self._measured > _MEASURE_EVERY or self._unmeasured > self._bus.segment_bytes // 4:
+            self._measure(now)
+        if self._used + weight <= limit:
+            return
+        self._collect()
+        self._measure(time.monotonic())
+        if self._used + weight > limit:
+            raise BusFull(
+                f"the log takes {self._used:,} bytes and may take {limit:,}: consumers must catch up, or raise bus.max_bytes"
+            )
+
+    def _measure(self, now: float) -> None:
+        self._used, self._measured, self._unmeasured = self._bus.used_bytes(), now, 0
+
+    def _collect(self) -> None:
+        """Deletes files that every registered consumer has read to the end. Without consumers nothing is deleted."""
+        consumers = self._bus.acknowledged()
+        if not consumers:
+            return
+        done = min(positions.get(self._producer, 0) for positions in consumers.values())
+        paths = segment.listed(self._folder)
+        for path, following in itertools.pairwise(paths):
+            if segment.first_offset(following) - 1 > done:
+                break
+            segment.delete(path)
+
+    def consumed(self) -> dict[str, int]:
+        return dict(self._consumed)
+
+    def close(self) -> None:
+        self._segment.close()
+        os.close(self._lock)

@@ -1,0 +1,89 @@
+"""The bus in memory, for tests: same rules as the embedded log, nothing survives the process."""
+
+import threading
+import time
+from collections.abc import Collection, Sequence
+
+from backbone.bus.protocol import Positions, Record, Stream
+
+
+class MemoryBus:
+    def __init__(self) -> None:
+        self.changed = threading.Condition()
+        self.logs: dict[str, list[tuple[Stream, bytes]]] = {}
+        self.consumed: dict[str, dict[str, int]] = {}
+        self.acknowledged: dict[str, dict[str, int]] = {}
+
+    def publisher(self, producer: str) -> "MemoryPublisher":
+        return MemoryPublisher(self, producer)
+
+    def subscribe(
+        self, consumer: str | None, streams: Collection[Stream], start: Positions | None = None
+    ) -> "MemorySubscription":
+        if start is None:
+            start = self.acknowledged.get(consumer, {}) if consumer is not None else {}
+        return MemorySubscription(self, consumer, streams, start)
+
+    def backlog(self, consumer: str, streams: Collection[Stream]) -> int:
+        done = self.acknowledged.get(consumer, {})
+        return sum(stream in streams for log, records in self.logs.items() for stream, _ in records[done.get(log, 0) :])
+
+    def totals(self) -> dict[Stream, int]:
+        names: tuple[Stream, ...] = ("raw", "enriched", "failed", "bad")
+        return {name: sum(stream == name for records in self.logs.values() for stream, _ in records) for name in names}
+
+
+class MemoryPublisher:
+    def __init__(self, bus: MemoryBus, producer: str) -> None:
+        self._bus = bus
+        self._producer = producer
+        self._log = bus.logs.setdefault(producer, [])
+        self._consumed = bus.consumed.setdefault(producer, {})
+
+    def commit(self, records: Sequence[tuple[Stream, bytes]], consumed: Positions | None = None) -> None:
+        with self._bus.changed:
+            self._log.extend(records)
+            self._consumed.update(consumed or {})
+            self._bus.changed.notify_all()
+
+    def consumed(self) -> dict[str, int]:
+        return dict(self._consumed)
+
+    def close(self) -> None:
+        pass
+
+
+class MemorySubscription:
+    def __init__(self, bus: MemoryBus, consumer: str | None, streams: Collection[Stream], start: Positions) -> None:
+        self._bus = bus
+        self._consumer = consumer
+        self._streams = frozenset(streams)
+        self._read = dict(start)
+
+    def pull(self, max_records: int, max_bytes: int, timeout: float) -> list[Record]:
+        deadline = time.monotonic() + timeout
+        with self._bus.changed:
+            while not (records := self._pull_now(max_records, max_bytes)):
+                if not self._bus.changed.wait(max(0.0, deadline - time.monotonic())):
+                    return self._pull_now(max_records, max_bytes)
+            return records
+
+    def _pull_now(self, max_records: int, max_bytes: int) -> list[Record]:
+        records: list[Record] = []
+        for log, stored in self._bus.logs.items():
+            for offset, (stream, data) in enumerate(stored[self._read.get(log, 0) :], self._read.get(log, 0) + 1):
+                wanted = stream in self._streams
+                if wanted and (len(records) >= max_records or (records and max_bytes < len(data))):
+                    return records
+                self._read[log] = offset
+                if wanted:
+                    max_bytes -= len(data)
+                    records.append(Record(log, offset, stream, data))
+        return records
+
+    def ack(self, consumed: Positions) -> None:
+        if self._consumer is not None:
+            self._bus.acknowledged.setdefault(self._consumer, {}).update(consumed)
+
+    def close(self) -> None:
+        pass

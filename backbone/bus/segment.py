@@ -1,0 +1,158 @@
+"""One file of the embedded log: a SQLite database in WAL mode, named after its first offset.
+
+A table per stream, all sharing one numbering of offsets, so that a reader of a rare stream never walks over a frequent one.
+`consumed` holds the input positions the records were made from, `totals` how many records each stream ever had in this log.
+"""
+
+import sqlite3
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
+
+from backbone.bus.protocol import Stream
+from backbone.errors import BusCorrupt
+
+STREAMS: tuple[Stream, ...] = ("raw", "enriched", "failed", "bad")
+SUFFIX = ".sqlite"
+_VERSION = 1
+_PAGE = 8192
+_LONGEST_WAL_PAGES = 2000
+_SCHEMA = "".join(f"CREATE TABLE {stream} (offset INTEGER PRIMARY KEY, data BLOB NOT NULL);" for stream in STREAMS) + (
+    "CREATE TABLE consumed (log TEXT PRIMARY KEY, offset INTEGER NOT NULL) WITHOUT ROWID;"
+    "CREATE TABLE totals (stream TEXT PRIMARY KEY, records INTEGER NOT NULL) WITHOUT ROWID;"
+)
+
+
+def first_offset(path: Path) -> int:
+    return int(path.name.removesuffix(SUFFIX))
+
+
+def listed(folder: Path) -> list[Path]:
+    """Segments of one log, oldest first; none where the folder is missing."""
+    try:
+        return sorted(path for path in folder.iterdir() if path.name.endswith(SUFFIX) and path.name[:-7].isdigit())
+    except FileNotFoundError:
+        return []
+
+
+def size(path: Path) -> int:
+    """Bytes on disk with the write-ahead log."""
+    total = 0
+    for name in (path, path.with_name(path.name + "-wal")):
+        try:
+            total += name.stat().st_size
+        except FileNotFoundError:
+            continue
+    return total
+
+
+def delete(path: Path) -> None:
+    for name in (path, path.with_name(path.name + "-wal"), path.with_name(path.name + "-shm")):
+        name.unlink(missing_ok=True)
+
+
+class Segment:
+    """An open file. One writer at a time; any number of readers, in other processes too."""
+
+    def __init__(self, path: Path, *, writable: bool, segment_bytes: int = 0) -> None:
+        self.path = path
+        self.first = first_offset(path)
+        mode = "rwc" if writable else "rw"
+        self._db = sqlite3.connect(
+            f"{path.absolute().as_uri()}?mode={mode}", uri=True, isolation_level=None, timeout=10, check_same_thread=False
+        )
+        if writable:
+            self._db.execute(f"PRAGMA page_size={_PAGE}")
+            self._db.execute("PRAGMA journal_mode=WAL")
+            self._db.execute("PRAGMA synchronous=FULL")
+            pages = min(_LONGEST_WAL_PAGES, max(16, segment_bytes // _PAGE // 4))
+            self._db.execute(f"PRAGMA wal_autocheckpoint={pages}")
+            self._db.execute(f"PRAGMA journal_size_limit={2 * pages * _PAGE}")
+        else:
+            self._db.execute("PRAGMA query_only=ON")
+        self._check_version()
+
+    def _check_version(self) -> None:
+        try:
+            (version,) = self._db.execute("PRAGMA user_version").fetchone()
+        except sqlite3.DatabaseError as problem:
+            self.close()
+            raise BusCorrupt(f"{self.path}: {problem}") from None
+        if version not in (0, _VERSION):
+            self.close()
+            raise BusCorrupt(f"{self.path}: written by a newer version of Snowmelt (format {version})")
+        self.ready = version == _VERSION
+
+    def initialise(self, consumed: Mapping[str, int], totals: Mapping[Stream, int]) -> None:
+        """All or nothing: a file found without its tables was cut off here and is initialised again."""
+        self._db.execute("BEGIN IMMEDIATE")
+        for statement in _SCHEMA.split(";"):
+            self._db.execute(statement)
+        self._db.executemany("INSERT INTO consumed VALUES (?, ?)", list(consumed.items()))
+        self._db.executemany("INSERT INTO totals VALUES (?, ?)", list(totals.items()))
+        self._db.execute(f"PRAGMA user_version={_VERSION}")
+        self._db.execute("COMMIT")
+        self.ready = True
+
+    def append(
+        self, rows: Mapping[Stream, Sequence[tuple[int, bytes]]], consumed: Mapping[str, int], totals: Mapping[Stream, int]
+    ) -> None:
+        """One durable transaction. Raises sqlite3.Error, after which nothing of it is stored as far as SQLite knows."""
+        execute = self._db.execute
+        execute("BEGIN IMMEDIATE")
+        try:
+            for stream, records in rows.items():
+                self._db.executemany(f"INSERT INTO {stream} VALUES (?, ?)", records)
+                execute("INSERT OR REPLACE INTO totals VALUES (?, ?)", (stream, totals[stream]))
+            for log, offset in consumed.items():
+                execute("INSERT OR REPLACE INTO consumed VALUES (?, ?)", (log, offset))
+            execute("COMMIT")
+        except BaseException:
+            if self._db.in_transaction:
+                execute("ROLLBACK")
+            raise
+
+    def consumed(self) -> dict[str, int]:
+        return dict(self._db.execute("SELECT log, offset FROM consumed"))
+
+    def totals(self) -> dict[Stream, int]:
+        return dict(self._db.execute("SELECT stream, records FROM totals"))
+
+    def last(self) -> int:
+        """Highest offset stored; `first - 1` when empty."""
+        query = "SELECT max(last) FROM (" + " UNION ALL ".join(f"SELECT max(offset) AS last FROM {s}" for s in STREAMS) + ")"
+        (last,) = self._db.execute(query).fetchone()
+        return self.first - 1 if last is None else int(last)
+
+    def read(
+        self, streams: Collection[Stream], after: int, max_records: int, max_bytes: int
+    ) -> tuple[list[tuple[int, Stream, bytes]], int]:
+        """(rows in order, offset up to which this file is now known): at least one row if there is any."""
+        query = (
+            " UNION ALL ".join(f"SELECT offset, '{s}', data FROM {s} WHERE offset > :after" for s in streams)
+            + " ORDER BY offset LIMIT :limit"
+        )
+        rows: list[tuple[int, Stream, bytes]] = []
+        taken = 0
+        self._db.execute("BEGIN")
+        try:
+            for row in self._db.execute(query, {"after": after, "limit": max_records}):
+                taken += len(row[2])
+                if rows and taken > max_bytes:
+                    break
+                rows.append(row)
+            else:
+                if len(rows) < max_records:
+                    return rows, max(after, self.last())
+        finally:
+            self._db.execute("ROLLBACK")
+        return rows, rows[-1][0]
+
+    def count(self, streams: Collection[Stream], after: int) -> int:
+        return sum(self._db.execute(f"SELECT count(*) FROM {s} WHERE offset > ?", (after,)).fetchone()[0] for s in streams)
+
+    def seal(self) -> None:
+        """Folds the write-ahead log into the file: it will not be written again."""
+        self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+    def close(self) -> None:
+        self._db.close()
