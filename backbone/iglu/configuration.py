@@ -41,12 +41,8 @@ def build_resolver(settings: IgluSettings, extra_folders: Sequence[Path] = ()) -
     if faults:
         raise ConfigurationError(faults)
     if not any(isinstance(known, FolderRegistry) and _same(known.folder, BUNDLED) for known in registries):
-        registries.append(_bundled())
+        registries.append(FolderRegistry(Place(_BUNDLED_NAME, _LAST), BUNDLED))
     return Resolver(registries, cache)
-
-
-def _bundled(place: Place = Place(_BUNDLED_NAME, _LAST)) -> FolderRegistry:
-    return FolderRegistry(place, BUNDLED)
 
 
 def _given(folders: Sequence[Path], key: str, faults: list[Fault]) -> Iterator[Path]:
@@ -171,7 +167,7 @@ def _embedded(place: Place, connection: Mapping[str, Any], at: str, file: Path, 
         return None
     folder = file.parent / path
     if not folder.is_dir() and path.rstrip("/") == _BUNDLED_ALIAS:
-        return _bundled(place)
+        return FolderRegistry(place, BUNDLED)
     if not folder.is_dir():
         faults.append(Fault(str(file), f"{at}.path", f"{folder} is no folder"))
         return None
@@ -180,12 +176,12 @@ def _embedded(place: Place, connection: Mapping[str, Any], at: str, file: Path, 
 
 def _http(place: Place, connection: Mapping[str, Any], at: str, file: Path, faults: list[Fault]) -> Registry | None:
     uri, apikey = connection.get("uri"), connection.get("apikey")
+    usable_key = apikey is None or (isinstance(apikey, str) and apikey.isascii() and apikey.isprintable())
+    if not usable_key:
+        faults.append(Fault(str(file), f"{at}.apikey", "must be a string or null"))
     problem = problem_of(uri) if isinstance(uri, str) else "must be a string"
     if problem is not None:
         faults.append(Fault(str(file), f"{at}.uri", problem))
-    if apikey is not None and not (isinstance(apikey, str) and apikey.isascii() and apikey.isprintable()):
-        faults.append(Fault(str(file), f"{at}.apikey", "must be a string or null"))
-    if problem is not None or faults and faults[-1].key == f"{at}.apikey":
+    if problem is not None or not usable_key or not isinstance(uri, str):
         return None
-    assert isinstance(uri, str)
     return HttpRegistry(place, uri, apikey)

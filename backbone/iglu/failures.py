@@ -69,7 +69,7 @@ ResolutionFailure: TypeAlias = ResolutionError
 
 
 class Report(NamedTuple):
-    """One fault of a datum. `path` is `$.a.b[0]`; for `required` and `additionalProperties` it names the object, `targets` the key."""
+    """One fault of a datum at `path` (`$.a.b[0]`); for `required` and `additionalProperties` the path of the object."""
 
     message: str
     path: str
@@ -109,7 +109,8 @@ class ValidationError:
         return value
 
     def __str__(self) -> str:
-        return "; ".join(part.message for part in (*self.schema_issues, *self.data_reports))
+        messages = [issue.message for issue in self.schema_issues] + [report.message for report in self.data_reports]
+        return "; ".join(messages)
 
 
 IgluFailure: TypeAlias = ResolutionError | ValidationError

@@ -9,6 +9,7 @@ anew every half second, so a changed file is in effect within one. Rules as Snow
 errors never shrinks (theirs does, at the 10th attempt), and folders are watched (theirs are read once).
 """
 
+import logging
 import threading
 import time
 from collections.abc import Iterable, Sequence
@@ -20,6 +21,8 @@ from backbone.errors import RegistryUnavailable
 from backbone.iglu.failures import MAX_ERRORS, RegistryAttempts, RegistryError, ResolutionFailure
 from backbone.iglu.registries import Answer, FolderRegistry, Registry, Stamp
 from backbone.selfdescribing import InvalidIglu, SchemaKey, SchemaVer, parse_version
+
+_logger = logging.getLogger("snowmelt.backbone")
 
 WATCH_SECONDS = 0.5
 DEFAULT_CACHE_SIZE = 10_000
@@ -55,7 +58,7 @@ class _Entry:
     """Everything known about one key."""
 
     lock: threading.Lock = field(default_factory=threading.Lock)
-    told: dict[str, _Told] = field(default_factory=dict)
+    told: dict[Registry, _Told] = field(default_factory=dict)
     answer: Schema | ResolutionFailure | None = None
     fresh_until: float = 0.0
     used: float = 0.0
@@ -75,9 +78,9 @@ class CachePolicy(NamedTuple):
 class Resolver:
     """Thread-safe; concurrent lookups of one key ask once."""
 
-    def __init__(self, registries: Iterable[Registry], cache: CachePolicy = CachePolicy()) -> None:
+    def __init__(self, registries: Iterable[Registry], cache: CachePolicy | None = None) -> None:
         self._registries = tuple(registries)
-        self._cache = cache
+        self._cache = cache or CachePolicy()
         self._entries: dict[SchemaKey, _Entry] = {}
         self._lock = threading.Lock()
 
@@ -154,7 +157,7 @@ class Resolver:
         asked: list[tuple[str, _Told]] = []
         answer: Schema | None = None
         for registry in sorted(self._registries, key=lambda known: _order(known, key.vendor)):
-            told = entry.told.setdefault(registry.place.name, _Told())
+            told = entry.told.setdefault(registry, _Told())
             if isinstance(registry, FolderRegistry):
                 self._look(registry, key, told)
                 fresh_until = min(fresh_until, now + WATCH_SECONDS)
@@ -182,6 +185,8 @@ class Resolver:
                 told.stamp = (None,)
             if answer.kind == "NotFound":
                 told.schema = None
+            elif told.schema is not None:
+                _logger.warning("%s: %s stays as it was: %s", registry.place.name, key.uri, answer.message)
         elif told.schema is None or told.schema.document != answer.document:
             told.schema = answer
             told.attempts += 1
@@ -219,9 +224,8 @@ def _name(pair: tuple[str, _Told]) -> str:
 
 def _note(told: _Told, error: RegistryError) -> None:
     """Remembers the error as the latest, without repeating it."""
-    if error in told.errors:
-        told.errors.remove(error)
-    told.errors = [*told.errors[-(MAX_ERRORS - 1) :], error]
+    others = [known for known in told.errors if (known.kind, known.message) != (error.kind, error.message)]
+    told.errors = [*others[-(MAX_ERRORS - 1) :], error]
     told.attempts += 1
     told.last_attempt = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 

@@ -1,0 +1,40 @@
+"""An enricher built from settings: schemas, enrichments, limits."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from backbone.iglu import build_resolver
+from backbone.iglu.validator import Validator
+from backbone.settings import Settings
+from enricher import enrichments as configurable
+from enricher.enrich import Enricher
+from enricher.enrichments import Enrichments
+from enricher.settings import EnricherSettings
+
+
+@contextmanager
+def assembled(
+    settings: Settings,
+    *,
+    enrichments: Path | None = None,
+    schemas: Sequence[Path] = (),
+    assets: Path | None = None,
+) -> Iterator[Enricher]:
+    """The enricher the settings describe; the other arguments overrule them. Raises ConfigurationError with every fault."""
+    own = settings.section("enricher", EnricherSettings)
+    resolver = build_resolver(settings.iglu, extra_folders=tuple(schemas))
+    try:
+        validator = Validator(resolver, own.max_json_depth)
+        folder = own.enrichments if enrichments is None else enrichments
+        downloads = settings.data.folder / "assets"
+        wanted = _wanted(folder, enrichments)
+        chosen = configurable.load(folder, assets or own.assets, validator, downloads) if wanted else Enrichments()
+        yield Enricher(validator, chosen, own.limits())
+    finally:
+        resolver.close()
+
+
+def _wanted(folder: Path, asked_for: Path | None) -> bool:
+    """The default folder may be missing; one that was named must be there, which `load` reports."""
+    return folder.is_dir() or asked_for is not None or folder != EnricherSettings().enrichments

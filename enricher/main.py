@@ -1,0 +1,31 @@
+"""Entry point of the enricher service."""
+
+import logging
+import signal
+from threading import Event as Flag
+from types import FrameType
+
+from backbone.bus import open_bus
+from backbone.settings import Settings
+from enricher.app import Service
+from enricher.assembly import assembled
+from enricher.settings import EnricherSettings
+
+_log = logging.getLogger("snowmelt.enricher")
+
+
+def run(settings: Settings) -> int:
+    """Blocks until SIGTERM or SIGINT, then finishes the batch in hand. Raises ConfigurationError before anything is read."""
+    stop = Flag()
+
+    def ask_to_stop(number: int, frame: FrameType | None) -> None:
+        stop.set()
+
+    signal.signal(signal.SIGTERM, ask_to_stop)
+    signal.signal(signal.SIGINT, ask_to_stop)
+    with assembled(settings) as enricher:
+        service = Service(open_bus(settings), enricher, settings.section("enricher", EnricherSettings), stop)
+        _log.info("enricher started")
+        service.run()
+        _log.info("enricher stopped")
+    return 0

@@ -1,0 +1,161 @@
+"""Which columns the self-describing data of a batch goes to.
+
+A family is all versions of one model of a schema, as event or as entity. Its columns depend on the versions seen so far: they
+are derived anew when a higher or a breaking version turns up, or when a schema's text changed. One version that cannot be
+resolved fails alone: the others keep the columns they have.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, NamedTuple, TypeAlias
+
+from backbone.column_families import FamilyColumns, UnreadableSchema, family_columns, recovery_name
+from backbone.column_names import Kind
+from backbone.errors import RegistryUnavailable
+from backbone.iglu.failures import ResolutionFailure
+from backbone.iglu.resolver import Resolver, Schema
+from backbone.schema_types import JSON, SCHEMA_VERSION, Array, Field, Struct
+from backbone.selfdescribing import SchemaKey, SchemaVer
+from loader.casting import Cast, Encoding, compile_cast, compile_item_cast
+
+
+VersionGoes: TypeAlias = Literal["struct", "json", "none"]
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where data of one schema version goes."""
+
+    field: Field
+    """The warehouse column, named as the family names it."""
+    cast: Cast
+    """Of one datum: an event's data, or one item of the entity column."""
+    version_goes: VersionGoes
+    """Where an entity's `_schema_version` is put: into the cast struct, into the JSON object before it is cast, nowhere."""
+    merged_key: SchemaKey
+    """The highest version the column was derived from; bad rows name it."""
+    recovery: str
+    """Column to use instead when the table has another type under the name."""
+
+
+@dataclass(frozen=True, slots=True)
+class NoColumn:
+    """The schema allows nothing that could be stored; the event loads without it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unresolved:
+    """A version of the family cannot be found or read. `key` is that version; `failure` None: not a readable schema."""
+
+    key: SchemaKey
+    failure: ResolutionFailure | None
+
+
+Outcome: TypeAlias = Target | NoColumn | Unresolved
+
+
+class _Family(NamedTuple):
+    kind: Kind
+    vendor: str
+    name: str
+    model: int
+
+    def key(self, version: SchemaVer) -> SchemaKey:
+        return SchemaKey(self.vendor, self.name, "jsonschema", version)
+
+
+@dataclass(slots=True)
+class _State:
+    """Columns derived from `schemas`; `seen` occurred in data."""
+
+    seen: set[SchemaVer] = field(default_factory=set)
+    schemas: dict[SchemaVer, Schema] = field(default_factory=dict)
+    targets: dict[SchemaVer, Target] = field(default_factory=dict)
+
+
+class Families:
+    """Remembers what it derived. Not thread-safe: one loader, one thread."""
+
+    def __init__(self, resolver: Resolver, encoding: Encoding) -> None:
+        self._resolver = resolver
+        self._encoding = encoding
+        self._states: dict[_Family, _State] = {}
+        self._checked: set[_Family] = set()
+
+    def begin_batch(self) -> None:
+        """From here on, schemas are looked up anew (once for each family)."""
+        self._checked.clear()
+
+    def outcome(self, kind: Kind, key: SchemaKey) -> Outcome:
+        """Raises RegistryUnavailable. After it, earlier answers of the same batch for lower versions may be outdated."""
+        family = _Family(kind, key.vendor, key.name, key.version.model)
+        state = self._states.get(family)
+        if state is not None and key.version in state.seen and (family in self._checked or self._unchanged(family, state)):
+            self._checked.add(family)
+            return state.targets.get(key.version) or NoColumn()
+        derived = self._derive(family, {*(state.seen if state else ()), key.version})
+        if isinstance(derived, Unresolved):
+            return derived
+        self._states[family] = derived
+        self._checked.add(family)
+        return derived.targets.get(key.version) or NoColumn()
+
+    def _unchanged(self, family: _Family, state: _State) -> bool:
+        return all(self._resolver.lookup(family.key(version)) is schema for version, schema in state.schemas.items())
+
+    def _derive(self, family: _Family, seen: set[SchemaVer]) -> _State | Unresolved:
+        schemas = self._schemas(family, seen)
+        if isinstance(schemas, Unresolved):
+            return schemas
+        documents = {version: schema.document for version, schema in schemas.items()}
+        columns = family_columns(family.kind, family.vendor, family.name, documents, seen)
+        if isinstance(columns, UnreadableSchema):
+            return Unresolved(family.key(columns.version), None)
+        targets = {} if columns is None else self._targets(family, columns, documents)
+        return _State(seen, schemas, targets)
+
+    def _schemas(self, family: _Family, seen: set[SchemaVer]) -> dict[SchemaVer, Schema] | Unresolved:
+        """Every version from M-0-0 up to the highest seen; in earlier revisions as far as they go, and every one seen."""
+        top = max(seen)
+        found: dict[SchemaVer, Schema] = {}
+        for revision in range(top.revision + 1):
+            last_seen = max((v.addition for v in seen if v.revision == revision), default=0)
+            addition = 0
+            while True:
+                version = SchemaVer(family.model, revision, addition)
+                answer = self._lookup(family.key(version))
+                if isinstance(answer, Schema):
+                    found[version] = answer
+                elif revision == top.revision or addition == 0 or version in seen:
+                    return Unresolved(family.key(version), answer)
+                addition += 1
+                if addition > last_seen and (revision == top.revision or not isinstance(answer, Schema)):
+                    break
+        return found
+
+    def _lookup(self, key: SchemaKey) -> Schema | ResolutionFailure:
+        answer = self._resolver.lookup(key)
+        if not isinstance(answer, Schema) and answer.transient:
+            raise RegistryUnavailable(f"cannot look up {key.uri}: {answer}")
+        return answer
+
+    def _targets(self, family: _Family, columns: FamilyColumns, documents: Mapping[SchemaVer, Any]) -> dict[SchemaVer, Target]:
+        highest = max(columns.merged)
+        main = self._target(family, columns.field, columns.field.name, highest, documents[highest])
+        targets = dict.fromkeys(columns.merged, main)
+        for version, column in columns.recoveries:
+            targets[version] = self._target(family, column, columns.field.name, version, documents[version])
+        return targets
+
+    def _target(self, family: _Family, column: Field, base: str, version: SchemaVer, document: Any) -> Target:
+        cast, version_goes = self._cast(family.kind, column)
+        return Target(column, cast, version_goes, family.key(version), recovery_name(base, version, document))
+
+    def _cast(self, kind: Kind, column: Field) -> tuple[Cast, VersionGoes]:
+        if kind == "event":
+            return compile_cast(column.type, self._encoding), "none"
+        assert isinstance(column.type, Array)
+        element = column.type.element
+        if isinstance(element, Struct):
+            return compile_item_cast(element, SCHEMA_VERSION, self._encoding), "struct"
+        return compile_cast(element, self._encoding), "json" if element == JSON else "none"

@@ -1,0 +1,44 @@
+"""Housekeeping between batches: many small commits leave many small files, which are merged and then removed.
+
+A merged file stays for as long as a reader may still be looking at an older snapshot.
+"""
+
+import logging
+import time
+
+import duckdb
+
+log = logging.getLogger("snowmelt.loader")
+
+_COMMITS = 60
+_SECONDS = 60.0
+_SMALL_FILE = 32 * 1024 * 1024
+_KEPT = "15 minutes"
+
+
+class Upkeep:
+    def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
+        self._connection = connection
+        self._commits = 0
+        self._last = time.monotonic()
+
+    def committed(self) -> None:
+        self._commits += 1
+
+    def run_if_due(self) -> None:
+        """Merges after 60 commits, at most once a minute. A failure is logged and left to the next time."""
+        if self._commits >= _COMMITS and time.monotonic() - self._last >= _SECONDS:
+            self.run()
+
+    def run(self) -> None:
+        self._commits, self._last = 0, time.monotonic()
+        try:
+            for statement in (
+                "CALL ducklake_flush_inlined_data('lake')",
+                f"CALL ducklake_merge_adjacent_files('lake', max_file_size => {_SMALL_FILE})",
+                f"CALL ducklake_expire_snapshots('lake', older_than => now() - INTERVAL '{_KEPT}')",
+                f"CALL ducklake_cleanup_old_files('lake', older_than => now() - INTERVAL '{_KEPT}')",
+            ):
+                self._connection.execute(statement).fetchall()
+        except duckdb.Error as problem:
+            log.warning("housekeeping of the warehouse failed, it will be tried again: %s", type(problem).__name__)

@@ -1,0 +1,206 @@
+"""`snowmelt sql`: one reading statement on the warehouse, while the pipeline runs."""
+
+import base64
+import csv
+import math
+import sys
+from collections.abc import Iterator, Sequence
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+from uuid import UUID
+
+import typer
+
+from backbone import jsontext
+from backbone.errors import TerminalError
+from snowmelt.options import Config, Data
+from snowmelt.output import printing
+
+if TYPE_CHECKING:
+    import duckdb
+
+_ROWS_AT_ONCE = 1000
+_WIDEST_TABLE = 12
+"""More columns than this are shown one row after another, empty ones left out: `select * from events` has over a hundred."""
+
+
+class Form(StrEnum):
+    table = "table"
+    json = "json"
+    csv = "csv"
+
+
+class Refused(TerminalError):
+    """The statement is wrong, or would do more than read."""
+
+
+def command(
+    statement: Annotated[str, typer.Argument(help="One SELECT (or SHOW, DESCRIBE, SUMMARIZE, EXPLAIN) in DuckDB's SQL.")],
+    form: Annotated[
+        Form, typer.Option("--format", help="table: to read; json: one array of objects; csv: with a header.")
+    ] = Form.table,
+    data: Data = None,
+    config: Config = None,
+) -> None:
+    """Ask the warehouse. Tables: events, failed_events."""
+    from snowmelt import configuration
+
+    folder = configuration.read(config, data).data.folder
+    with Answer(folder, statement) as answer, printing():
+        if form is Form.json:
+            print_json(answer)
+        elif form is Form.csv:
+            print_csv(answer)
+        else:
+            print_table(answer)
+
+
+class Answer:
+    """The rows of one statement; iterate once. Raises Refused, and TransientError while there is no warehouse."""
+
+    def __init__(self, folder: Path, statement: str) -> None:
+        import duckdb
+
+        from loader.warehouses.ducklake_catalog import open_reader
+
+        self._failure = duckdb.Error
+        self._connection = open_reader(folder)
+        try:
+            self._check(statement)
+            self._connection.execute(statement)
+        except self._failure as problem:
+            self._connection.close()
+            raise Refused(plain(problem)) from None
+        except Refused:
+            self._connection.close()
+            raise
+        described = self._connection.description or []
+        self.columns = tuple(str(column[0]) for column in described)
+        self.types = tuple(str(column[1]) for column in described)
+
+    def _check(self, statement: str) -> None:
+        import duckdb
+
+        found: Sequence[duckdb.Statement] = self._connection.extract_statements(statement)
+        if len(found) != 1:
+            raise Refused("give one statement" if found else "the statement is empty")
+        if found[0].type not in (duckdb.StatementType.SELECT, duckdb.StatementType.EXPLAIN):
+            raise Refused("only reading is possible here: SELECT, SHOW, DESCRIBE, SUMMARIZE, EXPLAIN")
+
+    def __enter__(self) -> "Answer":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._connection.close()
+
+    def __iter__(self) -> Iterator[tuple[Any, ...]]:
+        try:
+            while rows := self._connection.fetchmany(_ROWS_AT_ONCE):
+                yield from rows
+        except self._failure as problem:
+            raise Refused(plain(problem)) from None
+
+
+def query(folder: Path, statement: str) -> list[dict[str, Any]]:
+    """Rows as dictionaries of plain JSON values."""
+    with Answer(folder, statement) as answer:
+        return [as_object(answer, row) for row in answer]
+
+
+def plain(problem: "duckdb.Error") -> str:
+    """DuckDB's message without the source excerpt below it."""
+    return str(problem).split("\n\n")[0].split("\nLINE ")[0].replace("\n", " ").strip()
+
+
+def as_object(answer: Answer, row: Sequence[Any]) -> dict[str, Any]:
+    """A row by column name; a JSON column is parsed. Of columns with one name the last wins."""
+    return {
+        name: parsed(value) if kind == "JSON" and isinstance(value, str) else as_json(value)
+        for name, kind, value in zip(answer.columns, answer.types, row, strict=True)
+    }
+
+
+def parsed(text: str) -> Any:
+    """The value of a JSON column, numbers spelled as stored; text that is no JSON stays text."""
+    try:
+        return jsontext.loads(text)[0]
+    except jsontext.JsonError:
+        return text
+
+
+def as_json(value: Any) -> Any:
+    """A value as DuckDB's Python client gives it, in JSON's terms: times as ISO 8601, decimals as spelled, bytes as base64."""
+    if value is None or isinstance(value, (str, bool, int)):
+        return value
+    if isinstance(value, float):
+        return value if math.isfinite(value) else str(value)
+    if isinstance(value, Decimal):
+        return jsontext.LiteralNumber(str(value)) if value.is_finite() else str(value)
+    if isinstance(value, dict):
+        return {str(key): as_json(inner) for key, inner in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [as_json(inner) for inner in value]
+    if isinstance(value, (bytes, bytearray, memoryview)):
+        return base64.b64encode(value).decode("ascii")
+    return as_text(value)
+
+
+def as_text(value: Any) -> str:
+    """Times and the rest as one word; anything nested as JSON."""
+    if isinstance(value, datetime):
+        return value.isoformat(sep="T").replace("+00:00", "Z")
+    if isinstance(value, (date, time)):
+        return value.isoformat()
+    if isinstance(value, (str, UUID, timedelta, Decimal)):
+        return str(value)
+    return jsontext.dumps(as_json(value), False)
+
+
+def print_json(answer: Answer) -> None:
+    """One array, one object a line."""
+    separator = "[\n"
+    for row in answer:
+        sys.stdout.write(separator + jsontext.dumps(as_object(answer, row), False))
+        separator = ",\n"
+    sys.stdout.write("[]\n" if separator == "[\n" else "\n]\n")
+
+
+def print_csv(answer: Answer) -> None:
+    writer = csv.writer(sys.stdout, lineterminator="\n")
+    writer.writerow(answer.columns)
+    for row in answer:
+        writer.writerow(["" if value is None else as_text(value) for value in row])
+
+
+def print_table(answer: Answer) -> None:
+    if len(answer.columns) > _WIDEST_TABLE:
+        return print_records(answer)
+    from rich.console import Console
+
+    rows = [[as_text(value) if value is not None else "" for value in row] for row in answer]
+    Console().print(table(answer.columns, rows), soft_wrap=not sys.stdout.isatty())
+    return print(f"{len(rows)} row{'' if len(rows) == 1 else 's'}")
+
+
+def print_records(answer: Answer) -> None:
+    """Row after row, a column a line."""
+    widest = max(map(len, answer.columns))
+    for number, row in enumerate(answer, start=1):
+        print(f"── row {number} " + "─" * 40)
+        for name, value in zip(answer.columns, row, strict=True):
+            if value is not None:
+                print(f"{name:{widest}}  {as_text(value)}")
+
+
+def table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> Any:
+    """For rich to print."""
+    from rich.table import Table
+    from rich.text import Text
+
+    drawn = Table(*(Text(column) for column in columns))
+    for row in rows:
+        drawn.add_row(*(Text(cell) for cell in row))
+    return drawn
