@@ -19,9 +19,6 @@ TRACKER_PROTOCOL_VIOLATIONS = f"iglu:{VENDOR}/tracker_protocol_violations/jsonsc
 SCHEMA_VIOLATIONS = f"iglu:{VENDOR}/schema_violations/jsonschema/2-0-1"
 ENRICHMENT_FAILURES = f"iglu:{VENDOR}/enrichment_failures/jsonschema/2-0-1"
 GENERIC_ERROR = f"iglu:{VENDOR}/generic_error/jsonschema/1-0-0"
-LOADER_PARSING_ERROR = f"iglu:{VENDOR}/loader_parsing_error/jsonschema/2-0-0"
-LOADER_IGLU_ERROR = f"iglu:{VENDOR}/loader_iglu_error/jsonschema/2-0-1"
-LOADER_RUNTIME_ERROR = f"iglu:{VENDOR}/loader_runtime_error/jsonschema/1-0-1"
 
 Json = dict[str, Any]
 """A JSON object; numbers may be `jsontext.LiteralNumber`."""
@@ -86,18 +83,3 @@ def event_failed(schema: str, maker: Processor, timestamp: str, messages: Sequen
 def generic_error(maker: Processor, timestamp: str, errors: Sequence[str], payload: str) -> bytes:
     """Something of ours went wrong; `payload` is the base64 of the record, so that it can be sent again."""
     return _row(GENERIC_ERROR, maker, {"timestamp": timestamp, "errors": list(errors)}, payload)
-
-
-def loader_parsing_error(maker: Processor, failure: Json, line: str) -> bytes:
-    """A line of the enriched stream that is no event; `failure` has a `type`: NotTSV, FieldNumberMismatch, RowDecodingError."""
-    return _row(LOADER_PARSING_ERROR, maker, failure, line)
-
-
-def loader_iglu_error(maker: Processor, failures: Sequence[Json], event: Json) -> bytes:
-    """An event whose data fit no column; each failure names a `schemaKey` and its `error`."""
-    return _row(LOADER_IGLU_ERROR, maker, list(failures), event)
-
-
-def loader_runtime_error(maker: Processor, error: str, event: Json) -> bytes:
-    """An event the warehouse refused."""
-    return _row(LOADER_RUNTIME_ERROR, maker, error, event)

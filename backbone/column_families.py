@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from backbone.column_names import Kind, column_name
 from backbone.schema_hash import schema_hash
 from backbone.schema_keywords import parse
-from backbone.schema_types import Array, Field, Struct, Type, sorted_names, entity_field, event_field
+from backbone.schema_types import Array, Field, Struct, Type, entity_field, event_field, sorted_names
 from backbone.selfdescribing import SchemaVer
 
 
@@ -22,7 +22,7 @@ class Recovery(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class FamilyColumns:
-    """`merged`: versions whose data goes to `field`. A version that is neither there nor in `recoveries` was not among the data."""
+    """`merged`: versions whose data goes to `field`. A version neither there nor in `recoveries` was not among the data."""
 
     field: Field
     merged: tuple[SchemaVer, ...]

@@ -19,7 +19,8 @@ MAX_DEPTH = 50
 
 _RISKY_NUMBER = re.compile(rb"\d[.eE]|\d{16}|-0")
 _LATE_CONTROLS = re.compile("[\x7f-\x9f]")
-_NESTING = re.compile(r'"(?:[^"\\]|\\.)*"|[\[{]|[\]}]', re.DOTALL)
+_NESTING = re.compile(r'"(?:[^"\\]++|\\.)*+(?:"|\\?\Z)|[\[{]|[\]}]', re.DOTALL)
+"""Strings and brackets. Possessive, so that an unfinished string is read once, not once for every quote in it."""
 _MAX_INTEGER_DIGITS = 4_000
 _SAFE_NESTING = 200
 
@@ -111,6 +112,8 @@ def _nesting(text: str) -> int:
 
 def depth(value: Any, limit: int = MAX_DEPTH) -> int:
     """Levels of nesting, a scalar being 1; stops counting one past `limit`."""
+    if _is_shallow(value):
+        return 2 if value else 1
     level, layer = 0, [value]
     while layer and level <= limit:
         level += 1
@@ -122,6 +125,19 @@ def depth(value: Any, limit: int = MAX_DEPTH) -> int:
                 deeper.extend(item)
         layer = deeper
     return level
+
+
+def _is_shallow(value: Any) -> bool:
+    """An object or array of scalars only: the usual case, told quickly."""
+    if type(value) is dict:
+        value = value.values()
+    elif type(value) is not list:
+        return False
+    for item in value:
+        kind = type(item)
+        if kind is dict or kind is list:
+            return False
+    return True
 
 
 def plain(value: Any) -> Any:
@@ -144,7 +160,7 @@ def dumps(value: Any, exact: bool = True) -> str:
             text = _print(value)
     else:
         text = _print(value)
-    if _LATE_CONTROLS.search(text):
+    if (not text.isascii() or "\x7f" in text) and _LATE_CONTROLS.search(text):
         text = _LATE_CONTROLS.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
     return text
 

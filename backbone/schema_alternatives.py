@@ -103,7 +103,7 @@ def _narrowed(a: Keywords, b: Keywords) -> Keywords:
         maximum=_both(a.maximum, b.maximum, min),
         items=_both(_single(a.items), _single(b.items), _narrowed),
         properties=_both(a.properties, b.properties, _narrowed_properties),
-        additional_properties=_both(a.additional_properties, b.additional_properties, _narrowed_rest),
+        additional_properties=_narrowed_rest_if_any(a, b),
         required=_both(a.required, b.required, lambda x, y: tuple(dict.fromkeys((*x, *y)))),
     )
 
@@ -114,6 +114,13 @@ def _single(items: Keywords | tuple[Keywords, ...] | None) -> Keywords | None:
 
 def _narrowed_properties(a: dict[str, Keywords], b: dict[str, Keywords]) -> dict[str, Keywords]:
     return {key: _narrowed(a[key], b[key]) if key in a and key in b else a.get(key) or b[key] for key in {**a, **b}}
+
+
+def _narrowed_rest_if_any(a: Keywords, b: Keywords) -> Keywords | bool | None:
+    first, second = a.additional_properties, b.additional_properties
+    if first is None or second is None:
+        return second if first is None else first
+    return _narrowed_rest(first, second)
 
 
 def _narrowed_rest(a: Keywords | bool, b: Keywords | bool) -> Keywords | bool:
@@ -129,7 +136,7 @@ def _narrowed_rest(a: Keywords | bool, b: Keywords | bool) -> Keywords | bool:
 def _widened(a: Keywords, b: Keywords) -> Keywords:
     """What satisfies one or the other."""
 
-    def either(kinds: tuple[str, ...], read: Callable[[Keywords], T | None], combine: Callable[[T, T], T | None]) -> T | None:
+    def either(kinds: tuple[str, ...], read: Callable[[Keywords], Any], combine: Callable[[Any, Any], Any]) -> Any:
         """A keyword says nothing about values of other types: the side that has none of `kinds` has no voice."""
         left, right = a.permits(*kinds), b.permits(*kinds)
         if left and right:
@@ -210,5 +217,3 @@ def _common_values(a: tuple[Any, ...], b: tuple[Any, ...]) -> tuple[Any, ...]:
 def _all_values(a: tuple[Any, ...], b: tuple[Any, ...]) -> tuple[Any, ...]:
     known: list[Any] = []
     return tuple(value for value in (*a, *b) if _identity(value) not in known and not known.append(_identity(value)))  # type: ignore[func-returns-value]
-
-

@@ -12,10 +12,29 @@ from backbone import jsontext
 from backbone.jsontext import LiteralNumber
 from backbone.schema_keywords import number
 
-_KEYWORDS = (
-    "multipleOf minimum maximum maxLength minLength pattern format $schema items additionalItems minItems maxItems properties "
-    "additionalProperties required patternProperties type enum oneOf anyOf description"
-).split()
+_KEYWORDS = [
+    "multipleOf",
+    "minimum",
+    "maximum",
+    "maxLength",
+    "minLength",
+    "pattern",
+    "format",
+    "$schema",
+    "items",
+    "additionalItems",
+    "minItems",
+    "maxItems",
+    "properties",
+    "additionalProperties",
+    "required",
+    "patternProperties",
+    "type",
+    "enum",
+    "oneOf",
+    "anyOf",
+    "description",
+]
 _SCHEMAS = ("items", "additionalItems", "additionalProperties")
 _MAPS = ("properties", "patternProperties")
 _LISTS = ("oneOf", "anyOf")

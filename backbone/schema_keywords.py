@@ -17,7 +17,7 @@ _MAX_EXPONENT = 5_000
 
 @dataclass(frozen=True, slots=True)
 class Keywords:
-    """`types` None: no `type`. Numbers are exact; `additional_items` and `additional_properties` are a schema, a switch or absent."""
+    """`types` None: no `type`. Numbers are exact. `additional_…` are a schema, a switch or absent."""
 
     types: frozenset[str] | None = None
     enum: tuple[Any, ...] | None = None

@@ -146,7 +146,7 @@ def _scalar(schema: Keywords) -> tuple[Type, bool]:
         return BOOLEAN, null
     if schema.only("integer"):
         return _integer_type(schema), null
-    if schema.types is not None and schema.types - {"null"} == {"number", "integer"} or schema.only("number"):
+    if (schema.types is not None and schema.types - {"null"} == {"number", "integer"}) or schema.only("number"):
         return _number_type(schema), null
     if schema.enum is not None:
         return _enum_type(schema.enum), None in schema.enum

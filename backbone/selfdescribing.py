@@ -89,13 +89,18 @@ class SelfDescribing:
 
     def text(self) -> str:
         """Compact JSON `{"schema":…,"data":…}`."""
-        return f'{{"schema":"{self.key.uri}","data":{jsontext.dumps(self.data, self.exact)}}}'
+        return f"{_head(self.key)}{jsontext.dumps(self.data, self.exact)}}}"
 
     def value(self) -> dict[str, Any]:
         return {"schema": self.key.uri, "data": self.data}
 
     def __repr__(self) -> str:
         return f"SelfDescribing({self.key.uri})"
+
+
+@lru_cache(maxsize=4096)
+def _head(key: SchemaKey) -> str:
+    return f'{{"schema":"{key.uri}","data":'
 
 
 def from_value(value: Any, exact: bool = True) -> SelfDescribing:
@@ -145,4 +150,6 @@ def parse_criterion(text: str) -> Criterion:
     if match is None:
         raise InvalidIglu("INVALID_IGLUURI")
     vendor, name, format_, *version = match.groups()
+    if any(len(part) > len(str(_MAX_INT)) or (part != "*" and int(part) > _MAX_INT) for part in version):
+        raise InvalidIglu("INVALID_IGLUURI")
     return Criterion(vendor, name, format_, *(None if part == "*" else int(part) for part in version))

@@ -12,6 +12,7 @@ _STRING, _I64, _LIST = 11, 10, 15
 _pack_length = struct.Struct(">i").pack
 _pack_timestamp = struct.Struct(">bhq").pack
 _read_field = struct.Struct(">bh").unpack_from
+_read_text_head = struct.Struct(">bhi").unpack_from
 _read_length = struct.Struct(">i").unpack_from
 _read_i64 = struct.Struct(">q").unpack_from
 _read_list = struct.Struct(">bi").unpack_from
@@ -79,16 +80,24 @@ def decode(data: bytes) -> CollectorPayload:
     Raises ThriftError. A field that is absent, or has another type than expected, stays unset.
     """
     payload = CollectorPayload(encoding=None, schema=None)
-    at = 0
+    at, size = 0, len(data)
     try:
         while (kind := data[at]) != 0:
+            if kind == _STRING:
+                _, number, length = _read_text_head(data, at)
+                end = at + 7 + length
+                if length < 0:
+                    raise ThriftError(f"Negative length: {length}")
+                if end > size:
+                    raise IndexError
+                name = _TEXT_FIELDS.get(number)
+                if name is not None:
+                    setattr(payload, name, data[at + 7 : end].decode("utf-8", "replace"))
+                at = end
+                continue
             _, number = _read_field(data, at)
             at += 3
-            name = _TEXT_FIELDS.get(number)
-            if kind == _STRING and name is not None:
-                value, at = _text(data, at)
-                setattr(payload, name, value)
-            elif kind == _I64 and number == 200:
+            if kind == _I64 and number == 200:
                 (payload.timestamp,) = _read_i64(data, at)
                 at += 8
             elif kind == _LIST and number == 350 and data[at] == _STRING:
@@ -126,11 +135,6 @@ def _end_of(data: bytes, at: int) -> int:
     return end
 
 
-def _text(data: bytes, at: int) -> tuple[str, int]:
-    end = _end_of(data, at)
-    return data[at + 4 : end].decode("utf-8", "replace"), end
-
-
 def _texts(data: bytes, at: int) -> tuple[list[str], int]:
     _, count = _read_list(data, at)
     at += 5
@@ -140,8 +144,9 @@ def _texts(data: bytes, at: int) -> tuple[list[str], int]:
         raise IndexError
     values = []
     for _ in range(count):
-        value, at = _text(data, at)
-        values.append(value)
+        end = _end_of(data, at)
+        values.append(data[at + 4 : end].decode("utf-8", "replace"))
+        at = end
     return values, at
 
 

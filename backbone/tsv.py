@@ -2,6 +2,7 @@
 
 import struct
 from collections.abc import Sequence
+from functools import lru_cache
 
 from backbone.event import COLUMNS, POSITION, Event
 from backbone.selfdescribing import SelfDescribing
@@ -23,6 +24,7 @@ def unstruct_text(event: SelfDescribing | None) -> str:
     return "" if event is None else _UNSTRUCT_HEAD + event.text() + "}"
 
 
+@lru_cache(maxsize=8192)
 def float_text(number: float) -> str:
     """Shortest text that names the same single-precision number, as Java prints it: `51.0`, `-0.001`, `1.0E-5`."""
     (single,) = struct.unpack(">f", struct.pack(">f", number))

@@ -8,6 +8,7 @@ import asyncio
 import re
 from typing import Any
 
+import httptools
 from uvicorn._types import ASGI3Application
 from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
@@ -58,6 +59,7 @@ class Connection(HttpToolsProtocol):
         self._head_bytes = 0
         self._deadline: asyncio.TimerHandle | None = None
         self._running: RequestResponseCycle | None = None
+        self._declined: list[tuple[bytes, bytes]] | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -75,18 +77,41 @@ class Connection(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         if self._bad_follows or self.transport.is_closing():
             return
-        super().data_received(data)
+        self._unset_keepalive_if_required()
+        self._head_bytes += len(data)
+        self._feed(data)
         if not self._in_message or self.transport.is_closing():
             return
-        if self._in_head:
-            self._head_bytes += len(data)
-            limits = self._policy.limits
-            if self._head_bytes > limits.request_line_bytes + limits.headers_bytes + _UNREAD_SLACK:
-                self.send_400_response("")
-                return
+        limits = self._policy.limits
+        if self._in_head and self._head_bytes > limits.request_line_bytes + limits.headers_bytes + _UNREAD_SLACK:
+            self.send_400_response("")
+            return
         if self._deadline is None:
             timeouts = self._policy.timeouts
             self._deadline = self.loop.call_later(timeouts.headers if self._in_head else timeouts.body, self._too_slow)
+
+    def _feed(self, data: bytes) -> None:
+        left = [memoryview(data)]
+        while left:
+            chunk = left.pop()
+            try:
+                self.parser.feed_data(chunk)
+            except httptools.HttpParserUpgrade as upgrade:
+                if self._declined is None:
+                    self.cycle.keep_alive = False
+                    return
+                left += [chunk[upgrade.args[0] :], memoryview(self._head_again())]
+            except httptools.HttpParserError:
+                self.send_400_response("")
+                return
+
+    def _head_again(self) -> bytes:
+        """The parser skipped the body of a request to change protocols: here is the same request, not asking for it."""
+        lines = [self.parser.get_method() + b" " + self.url + b" HTTP/" + self.parser.get_http_version().encode()]
+        lines += [name + b": " + value for name, value in self._sent_headers if name.lower() != b"upgrade"]
+        self.parser = httptools.HttpRequestParser(self)
+        self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
+        return b"\r\n".join([*lines, b"\r\n"])
 
     def _meet_deadline(self) -> None:
         if self._deadline is not None:
@@ -117,12 +142,20 @@ class Connection(HttpToolsProtocol):
         super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
+        if self.parser.should_upgrade() and self.parser.get_method() != b"CONNECT":
+            self._declined = self._sent_headers
+            return
         self._check_head()
+        if self._declined is not None:
+            self._sent_headers[:] = self._declined
+            self._declined = None
         super().on_headers_complete()
         self._in_head = False
         self._meet_deadline()
 
     def on_message_complete(self) -> None:
+        if self._declined is not None:
+            return
         self._in_message = False
         self._meet_deadline()
         super().on_message_complete()
@@ -150,11 +183,6 @@ class Connection(HttpToolsProtocol):
 
     def _should_upgrade(self) -> bool:
         return False
-
-    def _unsupported_upgrade_warning(self) -> None:
-        """The request is answered as if it had not asked to change protocols; what follows on the connection is not ours."""
-        if self.cycle is not None:
-            self.cycle.keep_alive = False
 
     # Refusals
 

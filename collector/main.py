@@ -46,9 +46,6 @@ def serve(options: CollectorSettings, collector: Collector, listener: socket.soc
     _warn(options)
     _allow_files(options.limits.connections)
     server = Server(options, collector)
-    host, port, *_ = listener.getsockname()
-    scheme = "https" if options.tls.certificate else "http"
-    log.info("collector listening on %s://%s:%d", scheme, f"[{host}]" if ":" in host else host, port)
     gc.freeze()
     server.run([listener])
     log.info("collector stopped")
@@ -129,6 +126,13 @@ class Server(uvicorn.Server):
         super().__init__(_config(options, collector))
         self._collector = collector
         self._ticks_left = round(options.timeouts.pre_stop * 10)
+        self._scheme = "https" if options.tls.certificate else "http"
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        for listener in sockets or ():
+            host, port, *_ = listener.getsockname()
+            log.info("collector listening on %s://%s:%d", self._scheme, f"[{host}]" if ":" in host else host, port)
 
     async def on_tick(self, counter: int) -> bool:
         stop = await super().on_tick(counter)

@@ -9,7 +9,7 @@ import time
 from collections.abc import Sequence
 from threading import Event as Flag
 
-from backbone.bus.protocol import Bus, Publisher, Record, Subscription
+from backbone.bus.protocol import Bus, Publisher, Record, Stream, Subscription
 from backbone.errors import BusUnavailable, TransientError
 from enricher.enrich import Enricher, Output
 from enricher.settings import EnricherSettings
@@ -18,6 +18,8 @@ _log = logging.getLogger("snowmelt.enricher")
 
 NAME = "enricher"
 """Its name on the bus, as producer and as consumer."""
+
+_INPUT: tuple[Stream, ...] = ("raw",)
 
 
 class Service:
@@ -28,7 +30,7 @@ class Service:
         self._settings = settings
         self._stop = stop
         self._publisher: Publisher = bus.publisher(NAME)
-        self._subscription: Subscription = bus.subscribe(NAME, ("raw",), self._publisher.consumed() or None)
+        self._subscription: Subscription = bus.subscribe(NAME, _INPUT, self._publisher.consumed() or None)
 
     def run(self) -> None:
         settings = self._settings

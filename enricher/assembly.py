@@ -27,14 +27,10 @@ def assembled(
     try:
         validator = Validator(resolver, own.max_json_depth)
         folder = own.enrichments if enrichments is None else enrichments
+        optional = enrichments is None and "enrichments" not in own.model_fields_set
         downloads = settings.data.folder / "assets"
-        wanted = _wanted(folder, enrichments)
+        wanted = folder.is_dir() or not optional  # the default folder may be missing; one that was named must be there
         chosen = configurable.load(folder, assets or own.assets, validator, downloads) if wanted else Enrichments()
         yield Enricher(validator, chosen, own.limits())
     finally:
         resolver.close()
-
-
-def _wanted(folder: Path, asked_for: Path | None) -> bool:
-    """The default folder may be missing; one that was named must be there, which `load` reports."""
-    return folder.is_dir() or asked_for is not None or folder != EnricherSettings().enrichments

@@ -7,6 +7,7 @@ from backbone.event import FIELDS, POSITION
 from enricher.text import utf16_length
 from enricher.violations import LENGTH_EXCEEDED, AtomicError, AtomicViolation
 
+UNLIMITED = 1 << 62
 DEFAULT_LIMITS: dict[str, int] = {field.name: field.limit for field in FIELDS if field.limit is not None}
 """Column → longest text it may hold."""
 
@@ -14,15 +15,21 @@ _KEPT_THOUGH_LONG = frozenset(("event_id", "v_collector", "v_etl"))
 
 
 def check(fields: dict[str, Any], limits: Mapping[str, int]) -> AtomicViolation | None:
-    """Empties each column that is too long, but for the three an event cannot be without, and reports them all."""
+    """Empties each column that is too long, but for the three an event cannot be without, and reports them all.
+
+    `limits` has every column.
+    """
     long = [
         name
         for name, value in fields.items()
-        if type(value) is str and (limit := limits.get(name)) is not None and len(value) * 2 > limit and utf16_length(value) > limit
+        if type(value) is str and len(value) > limits[name] >> 1 and utf16_length(value) > limits[name]
     ]
     if not long:
         return None
-    errors = [AtomicError(name, fields[name], _problem(limits[name]), LENGTH_EXCEEDED) for name in sorted(long, key=POSITION.__getitem__)]
+    errors = [
+        AtomicError(name, fields[name], _problem(limits[name]), LENGTH_EXCEEDED)
+        for name in sorted(long, key=POSITION.__getitem__)
+    ]
     for name in long:
         if name not in _KEPT_THOUGH_LONG:
             fields[name] = None

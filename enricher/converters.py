@@ -6,6 +6,7 @@ the JVM: any Unicode decimal digits, an optional sign, no spaces, no underscores
 
 import re
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from enricher import timestamps
@@ -13,12 +14,15 @@ from enricher import timestamps
 _INTEGER = re.compile(r"[+-]?\d+\Z")
 _DECIMAL = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE]([+-]?\d+))?\Z")
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\Z")
-_DIMENSIONS = re.compile(r"([0-9]+)x([0-9]+)\Z")
+_SIZES = re.compile(r"([0-9]+)x([0-9]+)\Z")
 _ADDRESS_END = re.compile("[,| ]")
 _MAX_DIGITS = 10_000
 """Beyond this a number in exponent form would be written out at a length no column holds."""
 _MAX_SCALE = 2**31 - 1
 _LONGEST_EXPONENT = 12
+_CACHED_LENGTH = 16
+_SAFE_DIGITS = {32: 10, 64: 19}
+"""Fewer digits than these cannot overflow so many bits."""
 
 PLATFORMS = frozenset(("web", "mob", "pc", "srv", "app", "tv", "cnsl", "iot", "headset"))
 EVENTS = {
@@ -43,13 +47,18 @@ _NOT_INTEGER = Converted(None, "Cannot be converted to java.lang.Integer")
 _EXPONENT_TOO_LARGE = Converted(None, "Cannot be converted to java.math.BigDecimal. Error : exponent out of range")
 _NOT_UUID = Converted(None, "Not a valid UUID")
 _NOT_FLAG = Converted(None, "Cannot be converted to Boolean-like java.lang.Byte")
+_FLAGS = {"0": Converted(0), "1": Converted(1)}
+_PLATFORMS = {name: Converted(name) for name in PLATFORMS}
+_NOT_PLATFORM = Converted(None, "Not a valid platform")
+_EVENTS = {code: Converted(name) for code, name in EVENTS.items()}
+_NOT_EVENT = Converted(None, "Not a valid event type")
 _NOT_MILLIS = Converted(None, "Not in the expected format: ms since epoch")
-_NOT_DIMENSIONS = Converted(None, r"Does not conform to regex (\d+)x(\d+)")
+_NOT_SIZES = Converted(None, r"Does not conform to regex (\d+)x(\d+)")
 
 
 def whole_number(text: str, bits: int = 32) -> int | None:
     """A signed integer of that many bits, or `None`."""
-    if text.isascii() and text.isdigit() and len(text) < 10:
+    if len(text) < _SAFE_DIGITS[bits] and text.isascii() and text.isdigit():
         return int(text)
     if len(text) > 64 or not _INTEGER.match(text) or max(text) > "\uffff":
         return None
@@ -58,10 +67,17 @@ def whole_number(text: str, bits: int = 32) -> int | None:
 
 
 def integer(text: str) -> Converted:
+    return _short_integer(text) if len(text) <= _CACHED_LENGTH else _integer(text)
+
+
+def _integer(text: str) -> Converted:
     number = whole_number(text)
     if number is not None:
         return Converted(number)
     return _NOTHING if text.lower() == "null" else _NOT_INTEGER
+
+
+_short_integer = lru_cache(maxsize=8192)(_integer)
 
 
 def decimal(text: str) -> Converted:
@@ -93,9 +109,7 @@ def uuid(text: str) -> Converted:
 
 
 def flag(text: str) -> Converted:
-    if text == "1":
-        return Converted(1)
-    return Converted(0) if text == "0" else _NOT_FLAG
+    return _FLAGS.get(text, _NOT_FLAG)
 
 
 def timestamp(text: str) -> Converted:
@@ -109,22 +123,28 @@ def timestamp(text: str) -> Converted:
 
 def dimensions(text: str) -> Converted:
     """`1200x800` → (1200, 800)."""
-    match = _DIMENSIONS.match(text)
+    return _short_dimensions(text) if len(text) <= _CACHED_LENGTH else _dimensions(text)
+
+
+def _dimensions(text: str) -> Converted:
+    match = _SIZES.match(text)
     if match is None:
-        return _NOT_DIMENSIONS
+        return _NOT_SIZES
     width, height = whole_number(match[1]), whole_number(match[2])
     if width is None or height is None:
         return Converted(None, f"Could not be converted to java.lang.Integer {text}")
     return Converted((width, height))
 
 
+_short_dimensions = lru_cache(maxsize=8192)(_dimensions)
+
+
 def platform(text: str) -> Converted:
-    return Converted(text) if text in PLATFORMS else Converted(None, "Not a valid platform")
+    return _PLATFORMS.get(text, _NOT_PLATFORM)
 
 
 def event(text: str) -> Converted:
-    name = EVENTS.get(text)
-    return Converted(name) if name else Converted(None, "Not a valid event type")
+    return _EVENTS.get(text, _NOT_EVENT)
 
 
 def first_address(text: str) -> str:

@@ -33,7 +33,7 @@ ARTIFACT = "snowmelt-enricher"
 
 
 class Limits(NamedTuple):
-    """`fields`: column → longest text in UTF-16 units; `record`: bytes of one output; `depth`: levels of JSON; `framing`: of input."""
+    """`fields`: column → longest text in UTF-16 units; `record`: bytes of one output; `depth`: levels of JSON."""
 
     fields: Mapping[str, int]
     record: int
@@ -96,14 +96,17 @@ class Enricher:
 
     def _requests(self, record: bytes, clock: int) -> list[Output]:
         read = request.read(record)
-        moment = timestamps.iso(clock)
         if not isinstance(read, Request):
-            rows = [badrow.payload_format_violation(self._maker, moment, fault, _base64(record)) for fault in read]
+            moment = timestamps.iso(clock)
+            kept = _base64(record)
+            rows = [badrow.payload_format_violation(self._maker, moment, fault, kept) for fault in read]
             return [self._bad(row, clock) for row in rows]
         events = adapters.adapt(read, self._validator, self._limits.depth)
         if isinstance(events, Rejected):
             rejected = read.collector_json()
-            row = badrow.request_rejected(self._maker, moment, events.messages, rejected, adapters.by_tracker(read))
+            row = badrow.request_rejected(
+                self._maker, timestamps.iso(clock), events.messages, rejected, adapters.by_tracker(read)
+            )
             return [self._bad(row, clock)]
         outputs: list[Output] = []
         for event in events:
@@ -125,7 +128,7 @@ class Enricher:
         if not problems.any():
             event.derived_contexts = derived
             return [self._good(event, clock)]
-        found = [*problems.inputs, *problems.enrichments, *problems.outputs]
+        found: list[Violation | EnrichmentFailure] = [*problems.inputs, *problems.enrichments, *problems.outputs]
         event.derived_contexts = [*failures.entities(found, self._maker, timestamps.iso(clock)), *derived]
         return self._failed(event, problems, origin.event_json(given), clock)
 

@@ -1,5 +1,6 @@
 """Entry point of the enricher service."""
 
+import gc
 import logging
 import signal
 from threading import Event as Flag
@@ -25,6 +26,7 @@ def run(settings: Settings) -> int:
     signal.signal(signal.SIGINT, ask_to_stop)
     with assembled(settings) as enricher:
         service = Service(open_bus(settings), enricher, settings.section("enricher", EnricherSettings), stop)
+        gc.freeze()  # what is loaded now stays: no need to look through it again and again
         _log.info("enricher started")
         service.run()
         _log.info("enricher stopped")

@@ -5,6 +5,7 @@ from typing import Annotated
 
 from pydantic import Field, field_validator
 
+from backbone.event import COLUMNS
 from backbone.settings import Bytes, Seconds, Section
 from enricher import atomic, framing
 from enricher.enrich import Limits
@@ -19,7 +20,7 @@ class EnricherSettings(Section):
     """Folder of enrichment configuration files (`*.json`, in Snowplow's format). A folder that does not exist means: none."""
     assets: Path | None = None
     """Folder in which data files named by the enrichments are found by their base name, instead of being downloaded."""
-    field_limits: dict[str, Count] = {}
+    field_limits: dict[str, Count] = Field(default_factory=dict)
     """Longest text of single columns in UTF-16 units, overriding the defaults: `{ page_title = 4000 }`."""
     max_record_bytes: Bytes = 9_000_000
     """Size beyond which an event or bad row is replaced by a `size_violation` bad row."""
@@ -51,4 +52,7 @@ class EnricherSettings(Section):
     def limits(self) -> Limits:
         """What `enricher.enrich.Enricher` needs of these."""
         sizes = framing.Limits(self.max_payload_bytes, self.max_unpacked_bytes)
-        return Limits({**atomic.DEFAULT_LIMITS, **self.field_limits}, self.max_record_bytes, self.max_json_depth, sizes)
+        columns = dict.fromkeys(COLUMNS, atomic.UNLIMITED)
+        return Limits(
+            {**columns, **atomic.DEFAULT_LIMITS, **self.field_limits}, self.max_record_bytes, self.max_json_depth, sizes
+        )

@@ -5,13 +5,12 @@ from functools import lru_cache
 EARLIEST, LATEST = -62_167_219_200_000, 253_402_300_799_999
 """Years 0000 to 9999: what four digits can hold."""
 
-_MINUTE = 60_000
+_MILLIS = tuple(f".{millis:03d}" for millis in range(1000))
 
 
 def column(millis: int) -> str:
     """`yyyy-MM-dd HH:mm:ss.SSS`, UTC; years beyond four digits are written out."""
-    minute, rest = divmod(millis, _MINUTE)
-    return f"{_minute(minute)}:{rest // 1000:02d}.{rest % 1000:03d}"
+    return _second(millis // 1000) + _MILLIS[millis % 1000]
 
 
 def iso(millis: int) -> str:
@@ -21,11 +20,12 @@ def iso(millis: int) -> str:
 
 
 @lru_cache(maxsize=8192)
-def _minute(minute: int) -> str:
-    day, of_day = divmod(minute, 1440)
+def _second(second: int) -> str:
+    day, of_day = divmod(second, 86_400)
     year, month, date = _civil(day)
+    minute, of_minute = divmod(of_day, 60)
     sign, year = ("-", -year) if year < 0 else ("", year)
-    return f"{sign}{year:04d}-{month:02d}-{date:02d} {of_day // 60:02d}:{of_day % 60:02d}"
+    return f"{sign}{year:04d}-{month:02d}-{date:02d} {minute // 60:02d}:{minute % 60:02d}:{of_minute:02d}"
 
 
 def _civil(day: int) -> tuple[int, int, int]:

@@ -1,7 +1,7 @@
 """Page and referrer URLs: read as java.net.URI reads RFC 2396, else repaired leniently and read again.
 
-The rules that surprise: the port is 80 for whatever is not exactly `https`; host and port stay empty when the host is not a strict
-host name, IPv4 or bracketed IPv6 address (underscores, non-ASCII, numeric last label); opaque URIs have a scheme only.
+The rules that surprise: the port is 80 for whatever is not exactly `https`; host and port stay empty when the host is not a
+strict host name, IPv4 or bracketed IPv6 address (underscores, non-ASCII, numeric last label); opaque URIs have a scheme only.
 """
 
 import re
@@ -85,7 +85,7 @@ def _hierarchical(url: str, scheme: str | None, rest: str, fragment: str, has_fr
     if authority:
         rest = rest[authority.end() :]
         if authority[1]:
-            server = _server(authority[1])
+            server = _known_server(authority[1]) if len(authority[1]) <= _CACHED_LENGTH else _server(authority[1])
             if server is None:
                 return None
             host, port = server
@@ -120,6 +120,9 @@ def _server(authority: str) -> tuple[str | None, int | None] | None:
         if port is None or port <= _MAX_PORT:
             return server[: found.end("port") - len(found["port"]) - 1] if found["port"] is not None else server, port
     return (None, None) if _NAME.match(authority) else None
+
+
+_known_server = lru_cache(maxsize=4096)(_server)
 
 
 def _real_address(found: re.Match[str]) -> bool:

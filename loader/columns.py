@@ -18,7 +18,6 @@ from backbone.schema_types import JSON, SCHEMA_VERSION, Array, Field, Struct
 from backbone.selfdescribing import SchemaKey, SchemaVer
 from loader.casting import Cast, Encoding, compile_cast, compile_item_cast
 
-
 VersionGoes: TypeAlias = Literal["struct", "json", "none"]
 
 

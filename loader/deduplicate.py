@@ -10,7 +10,17 @@ from collections.abc import Iterable, Iterator, Sequence
 from loader.warehouses.protocol import Row
 
 VOLATILE = frozenset(
-    "etl_tstamp collector_tstamp dvce_sent_tstamp derived_tstamp load_tstamp v_etl v_collector etl_tags event_id".split()
+    [
+        "etl_tstamp",
+        "collector_tstamp",
+        "dvce_sent_tstamp",
+        "derived_tstamp",
+        "load_tstamp",
+        "v_etl",
+        "v_collector",
+        "etl_tags",
+        "event_id",
+    ]
 )
 """Columns in which two copies of one event may differ (or, the id, are compared already)."""
 
@@ -61,7 +71,7 @@ def _content(row: Row) -> Row:
 
 
 def same_event_sql(a: str, b: str, columns: Iterable[str]) -> str:
-    """Condition under which rows of the tables `a` and `b` are one event. `columns` are quoted names of all columns to compare."""
+    """Condition under which rows of tables `a` and `b` are one event. `columns`: quoted names of all columns to compare."""
     content = " AND ".join(f"{a}.{name} IS NOT DISTINCT FROM {b}.{name}" for name in columns)
     fingerprints = f"{a}.event_fingerprint IS NOT DISTINCT FROM {b}.event_fingerprint"
     return f"{a}.event_id = {b}.event_id AND {fingerprints} AND ({a}.event_fingerprint IS NOT NULL OR ({content}))"

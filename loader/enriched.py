@@ -17,7 +17,7 @@ from backbone.event import ATOMIC, COLUMNS, POSITION, Kind
 from backbone.selfdescribing import InvalidIglu, SelfDescribing, from_value
 
 MONEY = frozenset(
-    "tr_total tr_tax tr_shipping ti_price tr_total_base tr_tax_base tr_shipping_base ti_price_base".split(),
+    ["tr_total", "tr_tax", "tr_shipping", "ti_price", "tr_total_base", "tr_tax_base", "tr_shipping_base", "ti_price_base"],
 )
 REQUIRED = ("collector_tstamp", "event_id", "v_collector", "v_etl")
 MONEY_TYPE = "Decimal(Digits18,2)"
@@ -52,6 +52,8 @@ class EnrichedEvent:
     line: str
     row: dict[str, Any]
     entities: list[SelfDescribing] = field(default_factory=list)
+    derived: int = 0
+    """How many of the entities, at the end, were made by enrichments."""
     event: SelfDescribing | None = None
     bad_money: tuple[str, ...] = ()
     """Money columns with more than 2 decimals or 18 digits; they are not in `row`."""
@@ -59,10 +61,11 @@ class EnrichedEvent:
 
 def parse(data: bytes) -> EnrichedEvent | Unreadable:
     """The event, or why the line is none. Bytes that are not UTF-8 become U+FFFD."""
-    cells = _cells(data)
+    line = data.decode("utf-8", "replace")
+    cells = line.split("\t")
     if len(cells) != len(COLUMNS):
         return Unreadable(len(cells), ())
-    event, faults = _read(data, cells)
+    event, faults = _read(line, cells)
     for name in REQUIRED:
         if not cells[POSITION[name]]:
             faults.append(InvalidValue(name, "", f"Field {name} cannot be empty"))
@@ -71,16 +74,13 @@ def parse(data: bytes) -> EnrichedEvent | Unreadable:
 
 def parse_leniently(data: bytes) -> EnrichedEvent | None:
     """What can be read of a failed event's line; cells that cannot are left out. None when it is no such line at all."""
-    cells = _cells(data)
-    return _read(data, cells)[0] if len(cells) == len(COLUMNS) else None
+    line = data.decode("utf-8", "replace")
+    cells = line.split("\t")
+    return _read(line, cells)[0] if len(cells) == len(COLUMNS) else None
 
 
-def _cells(data: bytes) -> list[str]:
-    return data.decode("utf-8", "replace").split("\t")
-
-
-def _read(data: bytes, cells: list[str]) -> tuple[EnrichedEvent, list[InvalidValue]]:
-    row: dict[str, Any] = {name: cell for name, cell in zip(COLUMNS, cells) if cell}
+def _read(line: str, cells: list[str]) -> tuple[EnrichedEvent, list[InvalidValue]]:
+    row: dict[str, Any] = {name: cell for name, cell in zip(COLUMNS, cells, strict=True) if cell}
     faults: list[InvalidValue] = []
     money: list[str] = []
     for name, convert, what in _TYPED:
@@ -93,10 +93,12 @@ def _read(data: bytes, cells: list[str]) -> tuple[EnrichedEvent, list[InvalidVal
                 del row[name]
             else:
                 row[name] = value
-    event = EnrichedEvent("", row, bad_money=tuple(money))
-    event.entities = _entities(row, "contexts", faults) + _entities(row, "derived_contexts", faults)
+    event = EnrichedEvent(line, row, bad_money=tuple(money))
+    event.entities = _entities(row, "contexts", faults)
+    derived = _entities(row, "derived_contexts", faults)
+    event.entities += derived
+    event.derived = len(derived)
     event.event = _self_describing_event(row, faults)
-    event.line = data.decode("utf-8", "replace")
     return event, faults
 
 
@@ -223,5 +225,3 @@ def _inner(value: Any, exact: bool, at: str) -> SelfDescribing:
             if key not in value:
                 raise _Shape(f"{at}: {key} key is not available") from None
         raise _Shape(f"{at}: Invalid Iglu URI: {str(value['schema'])[:200]}, code: {problem.code}") from None
-
-

@@ -1,7 +1,8 @@
 """What failed, as rows of the table `failed_events`: one row for each failed event or payload, whatever told of it first.
 
-An event that fails in the enricher arrives twice: as bad row (reason, complete original) and as line on `failed` (typed columns,
-`failure` entities). Both carry its id; the table joins them. A payload that never became events is known by a hash of its bad row.
+An event that fails in the enricher arrives twice: as bad row (reason, complete original) and as line on `failed` (typed
+columns, `failure` entities). Both carry its id; the table joins them. A payload that never became events is known by a hash of
+its bad row.
 """
 
 import base64
@@ -9,12 +10,12 @@ import hashlib
 from collections.abc import Iterable
 from typing import Any
 
-import orjson
-
 from backbone import jsontext, tsv
-from backbone.event import ATOMIC
+from backbone.event import COLUMNS, POSITION
 from backbone.explanation import explain
+from loader.deduplicate import VOLATILE
 from loader.enriched import EnrichedEvent, parse_leniently
+from loader.instants import instant_micros
 from loader.warehouses.protocol import Row
 
 OWN_COLUMNS = {
@@ -34,22 +35,20 @@ OWN_COLUMNS = {
 the three of self-describing data, as JSON, follow."""
 JSON_COLUMNS = ("contexts", "unstruct_event", "derived_contexts")
 
-_ATOMIC = frozenset(field.name for field in ATOMIC)
 _VOLATILE_PARAMETERS = frozenset(("stm",))
 _EVENT_KINDS = ("schema_violations", "enrichment_failures")
 
 
 def from_bad(data: bytes) -> Row:
     """The row of a bad row's bytes, whatever they are."""
+    text = data.decode("utf-8", "replace")
     try:
         bad, _ = jsontext.loads(data)
     except jsontext.JsonError:
         bad = None
-    if type(bad) is not dict:
-        text = data.decode("utf-8", "replace")
-        bad = {"data": {"payload": text}}
-        return _row(bad, text if _is_text(data) else base64.b64encode(data).decode())
-    return _row(bad, data.decode("utf-8", "replace"))
+    if type(bad) is dict:
+        return _row(bad, text)
+    return _row({"data": {"payload": text}}, text if text.encode() == data else base64.b64encode(data).decode())
 
 
 def from_failed(data: bytes) -> Row | None:
@@ -60,7 +59,7 @@ def from_failed(data: bytes) -> Row | None:
     row = dict(event.row)
     row.update(_self_describing(event))
     row["stage"] = "enricher"
-    row["attempts"] = 0
+    row["attempts"] = 1
     row["original"] = event.line
     row["failure_key"] = _event_key(event.row["event_id"], event.row.get("event_fingerprint"))
     return row
@@ -71,7 +70,7 @@ def from_loader(bad: dict[str, Any], line: str, event: EnrichedEvent | None, now
     text = jsontext.dumps(bad, exact=False)
     row = _row(bad, text)
     if event is not None:
-        row.update(event.row)
+        row.update({name: value for name, value in event.row.items() if name in POSITION})
         row.update(_self_describing(event))
         fingerprint = event.row.get("event_fingerprint")
         row["failure_key"] = _event_key(event.row["event_id"], fingerprint or _digest(_stable_cells(event)))
@@ -88,7 +87,7 @@ def is_typed(row: Row) -> bool:
 
 
 def joined(rows: Iterable[Row]) -> list[Row]:
-    """Rows of one batch with halves of one event put together and repetitions counted, in order."""
+    """Rows of one batch with the two halves of an event put together and repetitions counted."""
     result: dict[str, Row] = {}
     typed = []
     for row in rows:
@@ -108,14 +107,13 @@ def joined(rows: Iterable[Row]) -> list[Row]:
         if mate is None:
             result[half["failure_key"]] = {**result.get(half["failure_key"], {}), **half}
         else:
-            mate.update({name: value for name, value in half.items() if name not in OWN_COLUMNS})
+            mate.update({name: value for name, value in half.items() if name not in mate})
     return list(result.values())
 
 
 def _mate(half: Row, candidates: Iterable[Row]) -> Row | None:
-    """The bad row of a `failed` line: same event, same fingerprint, not yet completed if there is a choice."""
-    fitting = [row for row in candidates if row.get("event_fingerprint") == half.get("event_fingerprint")]
-    return next((row for row in fitting if "derived_contexts" not in row), fitting[0] if fitting else None)
+    """The bad row of a `failed` line: same event, same fingerprint."""
+    return next((row for row in candidates if row.get("event_fingerprint") == half.get("event_fingerprint")), None)
 
 
 def _row(bad: dict[str, Any], original: str) -> Row:
@@ -145,21 +143,17 @@ def _partly_enriched(data: Any, kind: str) -> Row:
     enriched = payload.get("enriched") if type(payload) is dict else None
     if kind not in _EVENT_KINDS or type(enriched) is not dict:
         return {}
-    cells = ["" if value is None else value if type(value) is str else _cell(value) for value in _in_order(enriched)]
+    cells = [_cell(enriched.get(name)).replace("\t", " ") for name in COLUMNS]
     event = parse_leniently("\t".join(cells).encode("utf-8", "replace"))
-    if event is None:
-        return {}
-    found = _self_describing(event)
-    found.pop("derived_contexts", None)
-    return {**event.row, **found}
-
-
-def _in_order(enriched: dict[str, Any]) -> list[Any]:
-    return [enriched.get(name) for name in tsv.COLUMNS]
+    return {} if event is None else {**event.row, **_self_describing(event)}
 
 
 def _cell(value: Any) -> str:
-    return ("1" if value else "0") if type(value) is bool else jsontext.dumps(value, exact=False)
+    if value is None:
+        return ""
+    if type(value) is bool:
+        return "1" if value else "0"
+    return value if type(value) is str else jsontext.dumps(value, exact=False)
 
 
 def _self_describing(event: EnrichedEvent) -> Row:
@@ -203,14 +197,15 @@ def _parameters_digest(data: Any) -> str | None:
 
 
 def _stable_cells(event: EnrichedEvent) -> str:
-    return jsontext.dumps([event.row, *(entity.value() for entity in event.entities)], exact=False)
+    stable = {name: value for name, value in event.row.items() if name in POSITION and name not in VOLATILE}
+    return jsontext.dumps([stable, *(entity.value() for entity in event.entities)], exact=False)
 
 
 def _failed_at(data: Any) -> str | None:
     """`2026-01-01T10:00:00.000Z` of the failure, as a timestamp the warehouse reads."""
     failure = data.get("failure")
     moment = failure.get("timestamp") if type(failure) is dict else None
-    return moment if type(moment) is str and _is_instant(moment) else None
+    return moment if type(moment) is str and instant_micros(moment) is not None else None
 
 
 def _digest(text: str) -> str:

@@ -9,15 +9,15 @@ from typing import Any
 
 from backbone import settings
 from backbone.settings import Section, Settings
+from collector.settings import CollectorSettings
+from enricher.settings import EnricherSettings
+from loader.settings import LoaderSettings
 
-MODELS: dict[str, type[Section]] = {}
-for _name in ("collector", "enricher", "loader"):  # TEMPORARY until every service has its settings
-    try:
-        import importlib
-
-        MODELS[_name] = getattr(importlib.import_module(f"{_name}.settings"), f"{_name.capitalize()}Settings")
-    except ModuleNotFoundError:
-        pass
+MODELS: Mapping[str, type[Section]] = {
+    "collector": CollectorSettings,
+    "enricher": EnricherSettings,
+    "loader": LoaderSettings,
+}
 
 
 def read(config: Path | None, data: Path | None, flags: Mapping[str, Any] | None = None) -> Settings:

@@ -1,13 +1,15 @@
 """The first minute: a small session sent through the real port, its rows, one broken event with its cure, what to type next."""
 
+import os
 import random
+import shutil
+import sys
 import threading
 import time
 import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rich.padding import Padding
 from rich.text import Text
 
 from backbone.errors import SnowmeltError
@@ -33,12 +35,14 @@ trackPageView();"""
 class Demo:
     """Runs in a thread of its own, beside the supervisor."""
 
-    def __init__(self, settings: "Settings", view: "View", stop: threading.Event) -> None:
+    def __init__(self, settings: "Settings", view: "View", stop: threading.Event, flags: str) -> None:
+        """`flags` are those the commands shown need to reach the same data."""
         self._folder = settings.data.folder
         self._schemas = settings.iglu.schemas
         self._view = view
         self._stop = stop
         self._tally = Tally()
+        self._command = f"{program()} {{}}{flags}"
 
     def run(self) -> None:
         events = session()
@@ -77,7 +81,7 @@ class Demo:
     def _show_rows(self, rows: list[dict[str, Any]]) -> None:
         if not rows:
             return self._view.say(f"Demo: no rows after {_PATIENCE:.0f} s; see {self._folder / 'logs'}")
-        columns = ("event_name", "app_id", "page_urlpath", "mkt_campaign", "br_lang", "contexts_com_acme_product_1")
+        columns = ("event_name", "page_urlpath", "mkt_campaign", "se_action", "se_value", "contexts_com_acme_product_1")
         cells = [[_cell(row.get(column)) for column in columns] for row in rows]
         return self._view.show(Text("\nFirst rows of the table events", "bold"), table(columns, cells))
 
@@ -92,25 +96,34 @@ class Demo:
 
     def _show_next_steps(self) -> None:
         file = next((path for folder in self._schemas if (path := folder / _BROKEN_SCHEMA.removeprefix("iglu:")).exists()), None)
-        data = "" if self._folder == Path("snowmelt-data") else f" --data {self._folder}"
+        counts = 'sql "select event_name, count(*) as events from events group by all"'
+        failures = 'sql "select event_id, reason, remedy from failed_events"'
         self._view.show(
-            Text("\nSend your own events: paste this into a page (or point any Snowplow tracker here)", "bold"),
+            Text("\nSend your own events: paste this into a page, or point any Snowplow tracker here", "bold"),
             _indented(SNIPPET.format(url=self._view.url)),
             Text("\nTry next, in another terminal", "bold"),
-            _indented(
-                f'snowmelt sql "select event_name, count(*) from events group by all"{data}\n'
-                f'snowmelt sql "select event_id, reason, remedy from failed_events"{data}'
-            ),
-            Text(f"Cure the broken event: add {_CURE}\nto the properties in {file}, then", "bold"),
-            _indented(f"snowmelt replay --schema {_BROKEN_SCHEMA}{data}"),
+            _indented(f"{self._command.format(counts)}\n{self._command.format(failures)}"),
+            Text(f"\nCure the broken event: add {_CURE} to the properties in\n{file}, then", "bold"),
+            _indented(self._command.format(f"replay --schema {_BROKEN_SCHEMA}")),
+            Text(""),
         )
+
+
+def program() -> str:
+    """How this program is called from here: by its name, or by its path when it is not on the search path."""
+    script = Path(sys.executable).with_name("snowmelt")
+    found = shutil.which("snowmelt")
+    if found is not None and Path(found).samefile(script):
+        return "snowmelt"
+    return os.path.relpath(script) if script.is_relative_to(Path.cwd()) else str(script)
 
 
 def session() -> list[Parameters]:
     """A seeded visit under ids of its own each time, the broken event last."""
     visit = Session(random.Random(12))
-    events = [visit.page_view(), visit.page_view()]
-    events += [visit.product_view(), visit.add_to_basket()]
+    events = [visit.page_view()]
+    visit.open_product()
+    events += [visit.page_view(), visit.product_view(), visit.add_to_basket()]
     events.append(visit.self_describing(_BROKEN_SCHEMA, {"topic": "autumn", "consent": True}))
     events.append(visit.self_describing(_BROKEN_SCHEMA, _BROKEN_DATA))
     return [{**event, "eid": str(uuid.uuid4()), "aid": "demo"} for event in events]
@@ -122,5 +135,5 @@ def _cell(value: Any) -> str:
     return "" if value is None else str(value)
 
 
-def _indented(text: str) -> Padding:
-    return Padding(Text(text), (0, 0, 0, 2))
+def _indented(text: str) -> Text:
+    return Text("\n".join("  " + line for line in text.splitlines()))

@@ -82,7 +82,7 @@ class Session:
         yield self.page_view()
         for _ in range(self._chance.randint(1, 5)):
             yield from self._dwell()
-            self._visit_product()
+            self.open_product()
             yield self.page_view()
             yield self.product_view()
             yield self.self_describing(f"{SNOWPLOW}/link_click/jsonschema/1-0-1", self._link_click())
@@ -97,7 +97,7 @@ class Session:
             depth += self._chance.randint(50, 900)
             yield self._event("pp", pp_mix="0", pp_max="0", pp_miy="0", pp_may=str(depth))
 
-    def _visit_product(self) -> None:
+    def open_product(self) -> None:
         self._referrer = self._url
         self._product = self._chance.choice(shop.PRODUCTS)
         self._url = f"{shop.SITE}/{self._product.category}/{self._product.sku.lower()}"

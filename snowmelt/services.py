@@ -50,12 +50,15 @@ def enrich(
 
     flags: dict[str, object] = {"enricher.enrichments": enrichments, "enricher.assets": assets}
     settings = configuration.read(config, data, flags)
-    if schemas:
-        settings = configuration.read(config, data, {**flags, "iglu.schemas": [*schemas, *settings.iglu.schemas]})
     if source is not None:
-        raise typer.Exit(offline.run(settings, source, good, failed, bad, trace, enrichments, assets=assets))
+        raise typer.Exit(offline.run(settings, source, good, failed, bad, trace, enrichments, schemas or (), assets))
     if any((good, failed, bad, trace)):
         raise typer.BadParameter("--good, --failed, --bad and --trace need --from", param_hint="--from")
+    if schemas:
+        configured = [
+            folder for folder in settings.iglu.schemas if folder.is_dir() or "schemas" in settings.iglu.model_fields_set
+        ]
+        settings = configuration.read(config, data, {**flags, "iglu.schemas": [*schemas, *configured]})
     raise typer.Exit(main.run(settings))
 
 

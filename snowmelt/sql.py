@@ -138,7 +138,7 @@ def as_json(value: Any) -> Any:
     if isinstance(value, float):
         return value if math.isfinite(value) else str(value)
     if isinstance(value, Decimal):
-        return jsontext.LiteralNumber(str(value)) if value.is_finite() else str(value)
+        return jsontext.LiteralNumber(_short(value)) if value.is_finite() else str(value)
     if isinstance(value, dict):
         return {str(key): as_json(inner) for key, inner in value.items()}
     if isinstance(value, (list, tuple)):
@@ -154,9 +154,17 @@ def as_text(value: Any) -> str:
         return value.isoformat(sep="T").replace("+00:00", "Z")
     if isinstance(value, (date, time)):
         return value.isoformat()
-    if isinstance(value, (str, UUID, timedelta, Decimal)):
+    if isinstance(value, Decimal):
+        return _short(value)
+    if isinstance(value, (str, UUID, timedelta)):
         return str(value)
     return jsontext.dumps(as_json(value), False)
+
+
+def _short(value: Decimal) -> str:
+    """Without the zeros that fill up its column's scale."""
+    text = f"{value:f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
 
 
 def print_json(answer: Answer) -> None:
@@ -200,7 +208,9 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> Any:
     from rich.table import Table
     from rich.text import Text
 
-    drawn = Table(*(Text(column) for column in columns))
+    drawn = Table()
+    for column in columns:
+        drawn.add_column(Text(column))
     for row in rows:
         drawn.add_row(*(Text(cell) for cell in row))
     return drawn

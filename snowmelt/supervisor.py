@@ -12,7 +12,7 @@ from pathlib import Path
 from backbone.errors import TerminalError
 
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.2, 10.0
-_HEALTHY_AFTER = 15.0
+_HEALTHY_AFTER = 3.0
 """Seconds a child must have run for its next crash to count as the first again."""
 _SETTLED_AFTER = 5.0
 """A child that ends by itself sooner than this, at its very first start, is not restarted: something is wrong for good."""

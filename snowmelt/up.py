@@ -5,8 +5,9 @@ was accepted (within a bound: what is left waits on disk for the next start), an
 """
 
 import fcntl
-import http.client
+import shlex
 import signal
+import socket
 import threading
 import time
 from pathlib import Path
@@ -37,22 +38,18 @@ def command(
     config: Config = None,
 ) -> None:
     """Run everything on this machine: collector, enricher and loader. Ctrl-C drains and ends."""
+    from collector.settings import CollectorSettings
     from snowmelt import configuration
     from snowmelt.view import View
 
     settings = configuration.read(config, data, {"collector.port": port})
-    with Run(settings, View(settings), _arguments(port, data, config)) as run:
+    flags = [*(["--data", str(data)] if data else []), *(["--config", str(config)] if config else [])]
+    collector = settings.section("collector", CollectorSettings)
+    if collector.port == 0:
+        port = _free_port(collector.host)
+        settings = configuration.read(config, data, {"collector.port": port})
+    with Run(settings, View(settings), flags, port) as run:
         raise typer.Exit(run.until_stopped(demo))
-
-
-def _arguments(port: int | None, data: Path | None, config: Path | None) -> dict[str, list[str]]:
-    """Command line of each child: the flags of this one, handed on."""
-    shared = [*(["--data", str(data)] if data else []), *(["--config", str(config)] if config else [])]
-    return {
-        "collector": ["collect", *(["--port", str(port)] if port is not None else []), *shared],
-        "enricher": ["enrich", *shared],
-        "loader": ["load", *shared],
-    }
 
 
 class AlreadyRunning(SnowmeltError):
@@ -62,7 +59,8 @@ class AlreadyRunning(SnowmeltError):
 class Run:
     """One life of the three services."""
 
-    def __init__(self, settings: "Settings", view: "View", arguments: dict[str, list[str]]) -> None:
+    def __init__(self, settings: "Settings", view: "View", flags: list[str], port: int | None) -> None:
+        """`flags` and `port` are handed on to the services."""
         from backbone.bus import open_bus
         from snowmelt.supervisor import Service
 
@@ -73,8 +71,12 @@ class Run:
         self._stop = threading.Event()
         self._hurry = threading.Event()
         logs = settings.data.folder / "logs"
-        self._services = [Service(name, line, logs / f"{name}.log", view.note) for name, line in arguments.items()]
-        self.collector, self.enricher, self.loader = self._services
+        own = ["--port", str(port)] if port is not None else []
+        self.collector = Service("collector", ["collect", *own, *flags], logs / "collector.log", view.note)
+        self.enricher = Service("enricher", ["enrich", *flags], logs / "enricher.log", view.note)
+        self.loader = Service("loader", ["load", *flags], logs / "loader.log", view.note)
+        self._services = (self.collector, self.enricher, self.loader)
+        self._flags = "".join(f" {shlex.quote(flag)}" for flag in flags)
 
     def __enter__(self) -> "Run":
         for number in (signal.SIGINT, signal.SIGTERM):
@@ -112,7 +114,7 @@ class Run:
 
     def _wait_for_collector(self) -> bool:
         while not self._stop.is_set():
-            if _healthy(*self._view.address):
+            if self._view.collector_answers():
                 return True
             self._tick()
         return False
@@ -120,7 +122,7 @@ class Run:
     def _start_demo(self) -> None:
         from snowmelt.demo import Demo
 
-        demo = Demo(self._settings, self._view, self._stop)
+        demo = Demo(self._settings, self._view, self._stop, self._flags)
         threading.Thread(target=demo.run, name="demo", daemon=True).start()
 
     def _drain(self) -> None:
@@ -165,12 +167,6 @@ def _lock(folder: Path) -> TextIO:
     return file
 
 
-def _healthy(host: str, port: int) -> bool:
-    connection = http.client.HTTPConnection(host, port, timeout=1)
-    try:
-        connection.request("GET", "/health")
-        return connection.getresponse().status == 200
-    except (OSError, http.client.HTTPException):
-        return False
-    finally:
-        connection.close()
+def _free_port(host: str) -> int:
+    with socket.create_server((host, 0), family=socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
+        return int(probe.getsockname()[1])

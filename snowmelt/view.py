@@ -1,5 +1,7 @@
 """What `snowmelt up` shows: a live table on a terminal, plain lines elsewhere (logs, CI, pipes)."""
 
+import http.client
+import ssl
 import threading
 import time
 from collections import deque
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
 _COUNT_EVERY = 0.5
 _LINE_EVERY = 2.0
 _NOTES = 6
+_WIDTH_OF_LOGS = 140
 _QUEUES: tuple[tuple[str, Stream], ...] = (("enricher", "raw"), ("loader", "enriched"), ("loader", "bad"))
 """(consumer, stream) whose backlog is shown. `failed` is the twin of `bad` and would count an event twice."""
 _ANY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}
@@ -32,8 +35,12 @@ class View:
 
     def __init__(self, settings: "Settings") -> None:
         collector = settings.section("collector", CollectorSettings)
-        self.address = (_ANY_ADDRESS.get(collector.host, collector.host), collector.port)
+        host = _ANY_ADDRESS.get(collector.host, collector.host)
+        self._address = f"[{host}]:{collector.port}" if ":" in host else f"{host}:{collector.port}"
+        self._secure = collector.tls.certificate is not None
         self.console = Console()
+        if not self.console.is_terminal:
+            self.console = Console(width=_WIDTH_OF_LOGS)
         self._lock = threading.RLock()
         self._notes: deque[str] = deque(maxlen=_NOTES)
         self._live: Live | None = None
@@ -46,8 +53,23 @@ class View:
 
     @property
     def url(self) -> str:
-        host, port = self.address
-        return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+        """The collector's, as seen from this machine."""
+        return f"{'https' if self._secure else 'http'}://{self._address}"
+
+    def collector_answers(self) -> bool:
+        """Whether its health route says so. Its certificate is not checked: it is our own process."""
+        connection = (
+            http.client.HTTPSConnection(self._address, timeout=1, context=ssl._create_unverified_context())
+            if self._secure
+            else http.client.HTTPConnection(self._address, timeout=1)
+        )
+        try:
+            connection.request("GET", "/health")
+            return connection.getresponse().status == 200
+        except (OSError, http.client.HTTPException):
+            return False
+        finally:
+            connection.close()
 
     def begin(self, services: "Sequence[Service]", bus: "Bus") -> None:
         self._services, self._bus = services, bus
@@ -75,7 +97,7 @@ class View:
     def show(self, *parts: RenderableType) -> None:
         with self._lock:
             for part in parts:
-                self.console.print(part, soft_wrap=not self.console.is_terminal)
+                self.console.print(part, soft_wrap=isinstance(part, Text))
             self.console.file.flush()
 
     def refresh(self) -> None:

@@ -5,24 +5,25 @@ What it does not accept is asked again there. Rewritten are: `$schema` and `id` 
 pattern, an `enum` of objects, a broken `$ref`) has no fast engine at all.
 """
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import jsonschema_rs
 
 from backbone.iglu.formats import FORMATS, PATTERNS, UUID
-from backbone.iglu.json_values import type_name
+from backbone.iglu.json_values import MAX_EXACT_TEXT, type_name
 from backbone.iglu.patterns import InvalidPattern, UnsupportedPattern, rust_pattern
 from backbone.jsontext import LiteralNumber
 
 IsValid = Callable[[Any], bool]
 
-_ONE_SCHEMA = ("not", "additionalProperties", "additionalItems")
-_LISTS = ("allOf", "anyOf", "oneOf")
-_MAPS = ("properties", "patternProperties", "definitions", "dependencies")
+_SCHEMAS = ("not", "additionalProperties", "additionalItems", "items", "allOf", "anyOf", "oneOf")
+_MAPS = ("properties", "definitions", "dependencies")
+_PLAIN_REFERENCE = re.compile(r"#(?:/[^~]*)?|https?://[^#]*#?")
 _BOUNDS = ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf")
 _SIZES = ("minLength", "maxLength", "minItems", "maxItems", "minProperties", "maxProperties")
-_COPIED = frozenset({*_BOUNDS, *_SIZES, "required", "uniqueItems", "enum", "type", "$ref"})
+_COPIED = frozenset({*_BOUNDS, *_SIZES, "required", "uniqueItems", "type"})
 _PATTERN_FORMATS = ("time", "ip-address", "ipv4", "uri", "hostname", "alpha", "alphanumeric", "phone", "utc-millisec")
 """As patterns they cost less than a call back into Python; the others do not translate word for word."""
 _CALLED_FORMATS = {name: known.holds for name, known in FORMATS.items() if name not in _PATTERN_FORMATS and name != "uuid"}
@@ -38,9 +39,7 @@ def fast_engine(document: dict[str, Any]) -> IsValid | None:
     The function takes no LiteralNumber and raises UnicodeEncodeError on lone surrogates.
     """
     try:
-        rewritten = _schema(document, parent_nullable=False)
-        if not isinstance(rewritten, dict):
-            return None
+        rewritten = _Rewriting().document(document)
         is_valid: IsValid = jsonschema_rs.Draft4Validator(
             rewritten, formats=_CALLED_FORMATS, validate_formats=True, retriever=_anything
         ).is_valid
@@ -53,36 +52,64 @@ def _anything(_: str) -> dict[str, Any]:
     return {}
 
 
-def _schema(schema: Any, parent_nullable: bool) -> Any:
-    if type(schema) is not dict:
-        return schema
-    nullable = schema.get("nullable") is True
-    result: dict[str, Any] = {name: _number(schema[name]) for name in schema if name in _COPIED}
-    conditions: list[dict[str, Any]] = []
-    for name in _ONE_SCHEMA:
-        if name in schema:
-            result[name] = _schema(schema[name], nullable)
-    for name in _LISTS:
-        if name in schema:
-            result[name] = [_schema(item, nullable) for item in schema[name]]
-    for name in _MAPS:
-        if name in schema:
-            result[name] = {_key(name, key): _schema(item, nullable) for key, item in schema[name].items()}
-    if "items" in schema:
-        items = schema["items"]
-        result["items"] = [_schema(item, nullable) for item in items] if type(items) is list else _schema(items, nullable)
-    _rewrite_text(schema, result, conditions)
-    _rewrite_members(schema, result, nullable, parent_nullable)
-    if "additionalProperties" in result:
-        result["patternProperties"] = {"^#": {}, **result.get("patternProperties", {})}
-    _rewrite_reference(result, conditions)
-    if conditions:
-        result["allOf"] = [*result.get("allOf", ()), *conditions]
-    return result
+class _Rewriting:
+    """One document being rewritten."""
 
+    def __init__(self) -> None:
+        self.has_nullable = False
+        self.has_reference = False
 
-def _key(keyword: str, key: str) -> str:
-    return _pattern(key) if keyword == "patternProperties" else key
+    def document(self, document: dict[str, Any]) -> dict[str, Any]:
+        rewritten: dict[str, Any] = self.schema(document)
+        if self.has_nullable and self.has_reference:
+            raise _CannotRewrite  # upstream asks the schema that refers, not the one around, whether null is admitted
+        return rewritten
+
+    def schema(self, schema: Any, parent_nullable: bool = False, reversible: bool = False) -> Any:
+        """`reversible`: within `not` or `oneOf`, where accepting less would mean accepting more."""
+        if type(schema) is not dict:
+            return schema
+        if reversible and ("uniqueItems" in schema or "multipleOf" in schema):
+            raise _CannotRewrite
+        nullable = schema.get("nullable") is True
+        self.has_nullable |= nullable
+        result: dict[str, Any] = {name: _plain(schema[name]) for name in schema if name in _COPIED}
+        self.add_parts(schema, result, nullable, reversible)
+        if "enum" in schema:
+            result["enum"] = _members(schema["enum"], nullable)
+        if "type" in schema and (nullable or parent_nullable):
+            result["type"] = _or_null(schema["type"])
+        if "additionalProperties" in schema:
+            result["patternProperties"] = {"^#": {}, **result.get("patternProperties", {})}
+        for condition in (*_text_conditions(schema), *self.reference(schema)):
+            if "$ref" in condition or condition.keys() & result.keys():
+                result["allOf"] = [*result.get("allOf", ()), condition]
+            else:
+                result.update(condition)
+        return result
+
+    def add_parts(self, schema: dict[str, Any], result: dict[str, Any], nullable: bool, reversible: bool) -> None:
+        for name, part in schema.items():
+            inside = reversible or name in ("not", "oneOf")
+            if name in _SCHEMAS:
+                if type(part) is list:
+                    result[name] = [self.schema(item, nullable, inside) for item in part]
+                else:
+                    result[name] = self.schema(part, nullable, inside)
+            elif name == "patternProperties":
+                result[name] = {_pattern(key): self.schema(item, nullable, inside) for key, item in part.items()}
+            elif name in _MAPS:
+                result[name] = {key: self.schema(item, nullable, inside) for key, item in part.items()}
+
+    def reference(self, schema: dict[str, Any]) -> list[dict[str, Any]]:
+        """A `$ref` moved aside, where it does not hide what stands beside it."""
+        if "$ref" not in schema:
+            return []
+        self.has_reference = True
+        target = schema["$ref"]
+        if not isinstance(target, str) or not _PLAIN_REFERENCE.fullmatch(target):
+            raise _CannotRewrite
+        return [{"$ref": target}]
 
 
 def _pattern(pattern: str) -> str:
@@ -92,45 +119,33 @@ def _pattern(pattern: str) -> str:
     return text
 
 
-def _rewrite_text(schema: dict[str, Any], result: dict[str, Any], conditions: list[dict[str, Any]]) -> None:
+def _text_conditions(schema: dict[str, Any]) -> Iterator[dict[str, Any]]:
     if "pattern" in schema:
-        result["pattern"] = _pattern(schema["pattern"])
+        yield {"pattern": _pattern(schema["pattern"])}
     name = schema.get("format")
     if name == "uuid":
-        conditions.append({"pattern": UUID})
+        yield {"pattern": UUID}
     elif name in _PATTERN_FORMATS:
-        conditions.append({"pattern": f"^(?:{PATTERNS[name]})$".replace(r"\d", "[0-9]")})
+        yield {"pattern": f"^(?:{PATTERNS[name]})$".replace(r"\d", "[0-9]")}
     elif name in _CALLED_FORMATS:
-        result["format"] = name
+        yield {"format": name}
 
 
-def _rewrite_members(schema: dict[str, Any], result: dict[str, Any], nullable: bool, parent_nullable: bool) -> None:
-    if "enum" in schema:
-        if any(type(member) in (dict, list) for member in schema["enum"]):
-            raise _CannotRewrite
-        result["enum"] = [*schema["enum"], *([None] if nullable else [])]
-        result["enum"] = [_number(member) for member in result["enum"]]
-    if "type" in schema and (nullable or parent_nullable):
-        names = schema["type"] if type(schema["type"]) is list else [schema["type"]]
-        result["type"] = [*names, *([] if "null" in names else ["null"])]
+def _members(members: list[Any], nullable: bool) -> list[Any]:
+    if any(type(member) in (dict, list) for member in members):
+        raise _CannotRewrite  # within them 1 and 1.0 differ, which the engine does not see
+    return [*map(_plain, members), *([None] if nullable else [])]
 
 
-def _rewrite_reference(result: dict[str, Any], conditions: list[dict[str, Any]]) -> None:
-    """Moves a `$ref` aside, where it does not hide what stands beside it."""
-    if "$ref" not in result:
-        return
-    target = result.pop("$ref")
-    if not isinstance(target, str) or "~" in target or (target.startswith("#") and target != "#" and not target.startswith("#/")):
-        raise _CannotRewrite
-    if not target.startswith("#") and not target.startswith(("http://", "https://")):
-        raise _CannotRewrite
-    conditions.append({"$ref": target})
+def _or_null(types: Any) -> list[str]:
+    names = types if type(types) is list else [types]
+    return names if "null" in names else [*names, "null"]
 
 
-def _number(value: Any) -> Any:
-    """Plain numbers for LiteralNumbers. Raises _CannotRewrite where the number would not stay the same."""
+def _plain(value: Any) -> Any:
+    """A plain number for a LiteralNumber. Raises _CannotRewrite where the number would not stay the same."""
     if type(value) is not LiteralNumber:
         return value
-    if len(value.text) > 16:
+    if len(value.text) > MAX_EXACT_TEXT:
         raise _CannotRewrite
     return int(float(value)) if type_name(value) == "integer" else float(value)

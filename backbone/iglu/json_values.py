@@ -18,7 +18,8 @@ _NAMES = {
     dict: "object",
     list: "array",
 }
-_MAX_EXACT_TEXT = 16
+MAX_EXACT_TEXT = 16
+"""A decimal text of so many characters has at most 15 digits, which a double always keeps."""
 
 
 def type_name(value: Any) -> str:
@@ -123,7 +124,7 @@ def faithful(value: Any) -> Any:
         return [faithful(item) for item in value]
     if kind is LiteralNumber:
         text = value.text
-        if len(text) > _MAX_EXACT_TEXT or "e" in text or "E" in text or "." not in text:
+        if len(text) > MAX_EXACT_TEXT or "e" in text or "E" in text or "." not in text:
             raise ValueError
         return float(value)
     return value

@@ -54,5 +54,11 @@ def _attach(parameters: Parameters, click: dict[str, Any], max_depth: int) -> No
     if encoded is None:
         parameters["co"] = text
     else:
-        parameters["cx"] = base64.urlsafe_b64encode(text.encode("utf-8", "replace")).decode()
+        parameters["cx"] = _encoded(text)
     return None
+
+
+def _encoded(text: str) -> str:
+    """In lines of 76 characters, as Snowplow Enrich does: the fingerprint is made of it."""
+    code = base64.urlsafe_b64encode(text.encode("utf-8", "replace")).decode().rstrip("=")
+    return "\r\n".join(code[at : at + 76] for at in range(0, len(code), 76))

@@ -38,9 +38,7 @@ def adapt(request: Request, validator: Validator, max_depth: int) -> list[Parame
 
 
 def _posted(body: str, query: Parameters, validator: Validator, max_depth: int) -> list[Parameters] | Rejected:
-    events = _at_once(body, validator)
-    if events is None:
-        events = _step_by_step(body, validator, max_depth)
+    events = _at_once(body, validator) or _step_by_step(body, validator, max_depth)
     if query and not isinstance(events, Rejected):
         for event in events:
             event.update(query)

@@ -4,6 +4,7 @@ import logging
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import NoReturn
 
 import duckdb
 
@@ -71,6 +72,7 @@ class DuckLake:
                 self._apply(change, columns)
             rows = self._new_events(distinct(batch.rows), columns)
             self._insert(rows, batch.load_tstamp, columns)
+            self._failed.remove_replayed(batch.replayed)
             failed = self._failed.upsert(self._not_landed(batch.failed), batch.load_tstamp)
             recovered = self._failed.remove_landed(rows)
             self._note_positions(batch.positions)
@@ -110,8 +112,7 @@ class DuckLake:
             ).fetchall()
         )
         return {
-            name: Column(shape_in_table(kind), families.get(name))
-            for name, kind in zip(table.columns, table.types, strict=True)
+            name: Column(shape_in_table(kind), families.get(name)) for name, kind in zip(table.columns, table.types, strict=True)
         }
 
     def _remember_latest(self, count: int) -> None:
@@ -163,7 +164,7 @@ class DuckLake:
 
     def _not_landed(self, failed: Sequence[Row]) -> list[Row]:
         """Failures without those of events that have landed before (same id and fingerprint)."""
-        suspects = [row for row in failed if row.get("event_fingerprint") and row.get("event_id") in self._known]
+        suspects = [row for row in failed if row.get("event_fingerprint") and row.get("event_id", "") in self._known]
         if not suspects:
             return list(failed)
         marks = ", ".join("?" for _ in suspects)
@@ -184,7 +185,7 @@ class DuckLake:
         except duckdb.Error:
             log.debug("nothing to roll back")
 
-    def _explain(self, problem: duckdb.Error, rows: Sequence[Row], columns: Mapping[str, Column]) -> None:
+    def _explain(self, problem: duckdb.Error, rows: Sequence[Row], columns: Mapping[str, Column]) -> NoReturn:
         """Finds the rows to blame, if it is rows: raises RowsRefused, else WarehouseUnavailable."""
         if isinstance(problem, duckdb.InternalError | duckdb.FatalException):
             raise problem

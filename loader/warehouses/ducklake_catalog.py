@@ -54,8 +54,9 @@ def open_reader(folder: Path) -> duckdb.DuckDBPyConnection:
 def _attached(folder: Path, read_only: bool) -> duckdb.DuckDBPyConnection:
     """Attaching takes the catalog's lock for a moment: tried again for some seconds."""
     for attempt in range(_ATTEMPTS):
-        connection = duckdb.connect(config={"autoinstall_known_extensions": False, "TimeZone": "UTC"})
+        connection = duckdb.connect()
         try:
+            connection.execute("SET TimeZone = 'UTC'")
             load_extensions(connection)
             connection.execute(_attach_statement(folder, read_only))
             connection.execute(f"USE {LAKE}")

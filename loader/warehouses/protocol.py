@@ -56,6 +56,8 @@ class Batch:
     changes: list[Change] = field(default_factory=list)
     failed: list[Row] = field(default_factory=list)
     """Rows for the table `failed_events`, see `loader.failed_events`."""
+    replayed: list[tuple[str, int]] = field(default_factory=list)
+    """(failure key, attempts) of failed payloads that were sent again: their rows go, unless they failed again meanwhile."""
     positions: Mapping[str, int] = field(default_factory=dict)
 
 
@@ -66,6 +68,9 @@ class Stored(NamedTuple):
     duplicates: int
     failed: int
     recovered: int
+
+    def __str__(self) -> str:
+        return f"{self.loaded} loaded, {self.failed} failed, {self.duplicates} duplicates, {self.recovered} recovered"
 
 
 class RowsRefused(Exception):

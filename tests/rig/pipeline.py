@@ -101,6 +101,12 @@ class Pipeline:
                 self.process.wait()
         shutil.rmtree(self.data, ignore_errors=True)
 
+    def service(self, name: str) -> "subprocess.Popen[bytes]":
+        """One service alone, without supervisor; the caller ends it."""
+        arguments = {"collector": ["collect", "--port", str(self.port)], "enricher": ["enrich"], "loader": ["load"]}[name]
+        with (self.folder / f"{name}.log").open("ab") as output:
+            return subprocess.Popen(self.command(*arguments), stdout=output, stderr=output, cwd=ROOT)
+
     def pid_of(self, service: str) -> int:
         """The newest process of a service, as `up` announced it."""
         found = re.findall(rf"^{service}: (?:started|running again) \(pid (\d+)", self.said(), re.MULTILINE)

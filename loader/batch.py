@@ -1,0 +1,181 @@
+"""Records of the bus → one batch for the warehouse: rows, failed rows, and the changes the table needs first."""
+
+import logging
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
+
+from backbone.badrow import Processor, processor
+from backbone.bus.protocol import Record
+from backbone.column_names import Kind
+from backbone.iglu.resolver import Resolver
+from backbone.selfdescribing import SchemaKey, SelfDescribing
+from loader import badrows, failed_events
+from loader.casting import Cast, CastError
+from loader.columns import Families, Target, Unresolved, VersionGoes
+from loader.enriched import EnrichedEvent, Unreadable, parse
+from loader.evolve import grown, place
+from loader.replay import replayed
+from loader.warehouses.protocol import Batch, Column, Row, Warehouse
+
+log = logging.getLogger("snowmelt.loader")
+
+
+class _Way(NamedTuple):
+    """Where data of one schema version goes in this batch."""
+
+    column: str
+    cast: Cast
+    version_goes: VersionGoes
+    version: str
+    merged_key: SchemaKey
+
+
+_Ways = dict[tuple[Kind, SchemaKey], "_Way | Unresolved | None"]
+
+
+class Batches:
+    """Makes batches. Remembers schemas and columns, nothing of the data."""
+
+    def __init__(self, resolver: Resolver, warehouse: Warehouse) -> None:
+        self._families = Families(resolver, warehouse.encoding)
+        self._warehouse = warehouse
+        self._maker: Processor = processor("snowmelt-loader")
+        self._announced: set[str] = set()
+
+    def build(self, records: Sequence[Record]) -> "Built":
+        """Raises RegistryUnavailable: nothing was stored, the same records can be tried again."""
+        now = datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S.%f")[:-3]
+        batch = Batch(now, positions={})
+        events: list[EnrichedEvent] = []
+        previous: Record | None = None
+        for record in records:
+            if record.stream == "enriched":
+                found = parse(record.data)
+                if isinstance(found, Unreadable):
+                    line = record.data.decode("utf-8", "replace")
+                    batch.failed.append(
+                        failed_events.from_loader(badrows.parsing_error(self._maker, line, found), line, None, now)
+                    )
+                else:
+                    events.append(found)
+            elif record.stream == "bad" and (mark := replayed(record.data)) is not None:
+                batch.replayed.append(mark)
+            else:
+                batch.failed.append(_failed(record, previous))
+            previous = record
+        ways = self._ways(events, batch)
+        built = Built(batch, [], self._maker)
+        for event in events:
+            row, failures = _cast(event, ways)
+            if failures:
+                built.fail(event, badrows.iglu_error(self._maker, failures, event))
+            else:
+                batch.rows.append(row)
+                built.events.append(event)
+        return built
+
+    def _ways(self, events: Sequence[EnrichedEvent], batch: Batch) -> _Ways:
+        """For each schema version in the batch. Asked twice, as a later version may change what an earlier one got."""
+        keys: set[tuple[Kind, SchemaKey]] = set()
+        for event in events:
+            keys.update(("entity", entity.key) for entity in event.entities)
+            if event.event is not None:
+                keys.add(("event", event.event.key))
+        self._families.begin_batch()
+        ordered = sorted(keys)
+        for kind, key in ordered:
+            self._families.outcome(kind, key)
+        columns = dict(self._warehouse.columns())
+        return {(kind, key): self._way(kind, key, columns, batch) for kind, key in ordered}
+
+    def _way(self, kind: Kind, key: SchemaKey, columns: dict[str, Column], batch: Batch) -> _Way | Unresolved | None:
+        outcome = self._families.outcome(kind, key)
+        if isinstance(outcome, Unresolved):
+            return outcome
+        if not isinstance(outcome, Target):
+            return None
+        family = f"iglu:{key.vendor}/{key.name}/jsonschema/{key.version.model}-*-*"
+        placement = place(columns, outcome, family, self._warehouse.shape(outcome.field.type))
+        if placement is None:
+            return Unresolved(key, None)
+        for change in placement.changes:
+            name, *rest = change.path
+            shape = grown(columns[name].shape, tuple(rest), change.shape) if rest else change.shape
+            columns[name] = Column(shape, family)
+        batch.changes.extend(placement.changes)
+        self._announce(placement.column, placement.moved or "_recovered_" in placement.column, key)
+        return _Way(placement.column, outcome.cast, outcome.version_goes, str(key.version), outcome.merged_key)
+
+    def _announce(self, column: str, unusual: bool, key: SchemaKey) -> None:
+        if unusual and column not in self._announced:
+            self._announced.add(column)
+            log.warning("data of %s does not fit the column of its family and goes to column %s", key.uri, column)
+
+
+class Built(NamedTuple):
+    """A batch, and the events its rows were made of (same order)."""
+
+    batch: Batch
+    events: list[EnrichedEvent]
+    maker: Processor
+
+    def fail(self, event: EnrichedEvent, bad: dict[str, Any]) -> None:
+        self.batch.failed.append(failed_events.from_loader(bad, event.line, event, self.batch.load_tstamp))
+
+    def refuse(self, rows: Sequence[tuple[int, str]]) -> None:
+        """Moves rows the warehouse refuses to the failed ones."""
+        reasons = dict(rows)
+        for at, reason in rows:
+            self.fail(self.events[at], badrows.runtime_error(self.maker, reason, self.events[at]))
+        self.batch.rows[:] = [row for at, row in enumerate(self.batch.rows) if at not in reasons]
+        self.events[:] = [event for at, event in enumerate(self.events) if at not in reasons]
+
+
+def _failed(record: Record, previous: Record | None) -> Row:
+    if record.stream == "failed":
+        row = failed_events.from_failed(record.data)
+        return failed_events.from_bad(record.data) if row is None else row
+    row = failed_events.from_bad(record.data)
+    if row.get("kind") == "size_violation" and previous is not None and previous.stream == "failed":
+        _take_identity(row, record, previous)
+    return row
+
+
+def _take_identity(row: Row, record: Record, previous: Record) -> None:
+    """A bad row that was cut for its size follows the `failed` line of its event, and lost the id."""
+    if previous.log == record.log and previous.offset + 1 == record.offset:
+        half = failed_events.from_failed(previous.data)
+        if half is not None:
+            row.update({name: value for name, value in half.items() if name not in row or name == "failure_key"})
+
+
+def _cast(event: EnrichedEvent, ways: _Ways) -> tuple[Row, list[dict[str, Any]]]:
+    row, failures = event.row, badrows.wrong_money(event) if event.bad_money else []
+    for entity in event.entities:
+        way = ways[("entity", entity.key)]
+        if type(way) is _Way:
+            try:
+                row.setdefault(way.column, []).append(_item(entity, way))
+            except CastError as error:
+                failures.extend(badrows.wrong_type(way.merged_key, fault) for fault in error.faults)
+        elif isinstance(way, Unresolved):
+            failures.append(badrows.unresolved(way))
+    if event.event is not None:
+        way = ways[("event", event.event.key)]
+        if type(way) is _Way and event.event.data is not None:
+            try:
+                row[way.column] = way.cast(event.event.data)
+            except CastError as error:
+                failures.extend(badrows.wrong_type(way.merged_key, fault) for fault in error.faults)
+        elif isinstance(way, Unresolved):
+            failures.append(badrows.unresolved(way))
+    return row, failures
+
+
+def _item(entity: SelfDescribing, way: _Way) -> Any:
+    if way.version_goes == "struct":
+        return {"_schema_version": way.version, **way.cast(entity.data)}
+    if way.version_goes == "json" and type(entity.data) is dict:
+        return way.cast({**entity.data, "_schema_version": way.version})
+    return way.cast(entity.data)

@@ -1,0 +1,38 @@
+"""The loader as a service."""
+
+import logging
+import signal
+import threading
+
+from backbone.bus import open_bus
+from backbone.iglu import build_resolver
+from backbone.settings import Settings
+from loader.app import Loader
+from loader.settings import LoaderSettings
+from loader.warehouses.ducklake import DuckLake
+
+log = logging.getLogger("snowmelt.loader")
+
+
+def run(settings: Settings) -> int:
+    """Loads until SIGTERM or SIGINT, then stores what is on the bus and returns 0.
+
+    Raises ConfigurationError before anything is read.
+    """
+    own = settings.section("loader", LoaderSettings)
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    resolver = build_resolver(settings.iglu)
+    try:
+        warehouse = DuckLake(settings.data.warehouse, own.known_events)
+        loader = Loader(open_bus(settings), warehouse, resolver, own)
+        log.info("loading into %s", settings.data.warehouse)
+        try:
+            loader.run(stop.is_set)
+        finally:
+            loader.close()
+    finally:
+        resolver.close()
+    log.info("stopped after %d events", loader.totals.loaded)
+    return 0

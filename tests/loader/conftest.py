@@ -1,0 +1,126 @@
+"""A loader with real parts: an in-memory bus, schemas in a folder, the embedded warehouse in a temporary folder."""
+
+import json
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+
+from backbone import tsv
+from backbone.bus.memory import MemoryBus
+from backbone.event import Event
+from backbone.iglu.registries import FolderRegistry, Place
+from backbone.iglu.resolver import Resolver
+from backbone.selfdescribing import SelfDescribing, parse_key
+from loader.app import Loader
+from loader.settings import LoaderSettings
+from loader.warehouses.ducklake import DuckLake
+from loader.warehouses.ducklake_catalog import open_reader
+
+SELF = "http://iglucentral.com/schemas/com.snowplowanalytics.self-desc/schema/jsonschema/1-0-0#"
+
+
+class Schemas:
+    """A registry folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def put(self, uri: str, **keywords: Any) -> None:
+        key = parse_key(uri)
+        file = self.folder / key.path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        about = {"vendor": key.vendor, "name": key.name, "format": key.format, "version": str(key.version)}
+        file.write_text(json.dumps({"$schema": SELF, "self": about, "type": "object", **keywords}))
+
+
+def self_describing(uri: str, data: Any) -> SelfDescribing:
+    return SelfDescribing(parse_key(uri), data)
+
+
+def make_line(
+    *,
+    entities: list[tuple[str, Any]] | None = None,
+    derived: list[tuple[str, Any]] | None = None,
+    event: tuple[str, Any] | None = None,
+    **fields: Any,
+) -> bytes:
+    """An enriched line; `event_id` is new unless given."""
+    made = Event()
+    made.collector_tstamp = "2026-01-01 10:00:00.000"
+    made.v_collector, made.v_etl = "ssc-3.4.0", "snowmelt-0.1.0"
+    made.event_id = str(uuid.uuid4())
+    made.contexts = [self_describing(*pair) for pair in entities or ()]
+    made.derived_contexts = [self_describing(*pair) for pair in derived or ()]
+    if event is not None:
+        made.unstruct_event = self_describing(*event)
+    for name, value in fields.items():
+        setattr(made, name, value)
+    return tsv.line(made).encode()
+
+
+class Station:
+    """The loader and everything around it. `load()` runs it until the bus is empty."""
+
+    def __init__(self, folder: Path, schemas: Schemas) -> None:
+        self.folder = folder
+        self.schemas = schemas
+        self.bus = MemoryBus()
+        self.publisher = self.bus.publisher("enricher")
+        self.settings = LoaderSettings(batch_seconds=0.0, known_events=1000)
+        self.resolver: Any = Resolver([FolderRegistry(Place("test"), schemas.folder)])
+        self.totals: Any = None
+
+    def send(self, *records: tuple[Any, bytes]) -> None:
+        self.publisher.commit(records)
+
+    def load(self) -> None:
+        loader = Loader(self.bus, DuckLake(self.folder / "warehouse", self.settings.known_events), self.resolver, self.settings)
+        try:
+            loader.run(lambda: True)
+        finally:
+            loader.close()
+        self.totals = loader.totals
+
+    def load_lines(self, *lines: bytes) -> None:
+        self.send(*(("enriched", line) for line in lines))
+        self.load()
+
+    def sql(self, query: str, *parameters: Any) -> list[Any]:
+        with open_reader(self.folder) as connection:
+            return connection.execute(query, parameters or None).fetchall()
+
+    def one(self, query: str, *parameters: Any) -> Any:
+        (row,) = self.sql(query, *parameters)
+        return row[0] if len(row) == 1 else row
+
+    def columns(self) -> dict[str, str]:
+        with open_reader(self.folder) as connection:
+            table = connection.table("events")
+            return {name: str(kind) for name, kind in zip(table.columns, table.types, strict=True)}
+
+
+@pytest.fixture
+def schemas(tmp_path: Path) -> Schemas:
+    (tmp_path / "schemas").mkdir()
+    return Schemas(tmp_path / "schemas")
+
+
+@pytest.fixture
+def station(tmp_path: Path, schemas: Schemas) -> Station:
+    return Station(tmp_path, schemas)
+
+
+@pytest.fixture
+def line() -> Callable[..., bytes]:
+    return make_line
+
+
+@pytest.fixture
+def duck() -> Iterator[duckdb.DuckDBPyConnection]:
+    connection = duckdb.connect()
+    yield connection
+    connection.close()
