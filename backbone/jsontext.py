@@ -140,17 +140,6 @@ def _is_shallow(value: Any) -> bool:
     return True
 
 
-def plain(value: Any) -> Any:
-    """The same value for a validator: LiteralNumber becomes float."""
-    if type(value) is dict:
-        return {key: plain(item) for key, item in value.items()}
-    if type(value) is list:
-        return [plain(item) for item in value]
-    if type(value) is LiteralNumber:
-        return float(value)
-    return value
-
-
 def dumps(value: Any, exact: bool = True) -> str:
     """Compact text of a value from `loads` (or built of plain Python values)."""
     if exact:

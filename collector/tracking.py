@@ -13,6 +13,9 @@ from collector.settings import CollectorSettings
 from collector.size_limits import SizeLimits
 from collector.tracker_request import PayloadMaker, Scope, TrackerRequest
 
+_CONTROLS = bytes((*range(32), 127))
+"""Our connections let none through; they must not reach a header from elsewhere either."""
+
 
 class Tracking:
     """What every route that stores something has in common."""
@@ -96,7 +99,8 @@ class Tracking:
     def _back_again(self, request: TrackerRequest, scope: Scope) -> bytes:
         """The same address with the mark that it came around. A full request line keeps its host."""
         query = request.query + (b"&" if request.query else b"") + self._bounce_mark + b"=true"
-        return self._authority(request, scope) + bytes(scope["raw_path"]) + b"?" + query
+        location = self._authority(request, scope) + bytes(scope["raw_path"]) + b"?" + query
+        return location.translate(None, _CONTROLS)
 
     def _authority(self, request: TrackerRequest, scope: Scope) -> bytes:
         authority: bytes = scope.get("snowmelt.authority", b"")

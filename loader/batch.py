@@ -1,6 +1,7 @@
 """Records of the bus → one batch for the warehouse: rows, failed rows, and the changes the table needs first."""
 
 import logging
+import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
@@ -8,30 +9,21 @@ from typing import Any, NamedTuple
 from backbone.badrow import Processor, processor
 from backbone.bus.protocol import Record
 from backbone.column_names import Kind
-from backbone.iglu.resolver import Resolver
-from backbone.selfdescribing import SchemaKey, SelfDescribing
+from backbone.iglu.resolver import WATCH_SECONDS, Resolver
+from backbone.selfdescribing import SchemaKey
 from loader import badrows, failed_events
-from loader.casting import Cast, CastError
-from loader.columns import Families, Target, Unresolved, VersionGoes
+from loader.columns import Families, Target, Unresolved
 from loader.enriched import EnrichedEvent, Unreadable, parse
 from loader.evolve import grown, place
 from loader.replay import replayed
+from loader.rows import Way, Ways, cast_event
 from loader.warehouses.protocol import Batch, Column, Row, Warehouse
 
 log = logging.getLogger("snowmelt.loader")
 
-
-class _Way(NamedTuple):
-    """Where data of one schema version goes in this batch."""
-
-    column: str
-    cast: Cast
-    version_goes: VersionGoes
-    version: str
-    merged_key: SchemaKey
-
-
-_Ways = dict[tuple[Kind, SchemaKey], "_Way | Unresolved | None"]
+_TRUSTED = 30.0
+"""Seconds in which a failure for a schema is taken at its word once it was looked at twice."""
+_MOST_BLAMED = 10_000
 
 
 class Batches:
@@ -42,9 +34,26 @@ class Batches:
         self._warehouse = warehouse
         self._maker: Processor = processor("snowmelt-loader")
         self._announced: set[str] = set()
+        self._blamed: dict[str, float] = {}
 
     def build(self, records: Sequence[Record]) -> "Built":
-        """Raises RegistryUnavailable: nothing was stored, the same records can be tried again."""
+        """Raises RegistryUnavailable: nothing was stored, the same records can be tried again.
+
+        The enricher may have seen a schema's new text a moment before this process does: when events fail for a schema that
+        was not blamed of late, the batch is built once more after the resolver has looked at its folders again.
+        """
+        built = self._build(records)
+        now = time.monotonic()
+        doubtful = [uri for uri in built.blamed if now - self._blamed.get(uri, -_TRUSTED) >= _TRUSTED]
+        if not doubtful:
+            return built
+        time.sleep(1.2 * WATCH_SECONDS)
+        if len(self._blamed) > _MOST_BLAMED:
+            self._blamed.clear()
+        self._blamed.update(dict.fromkeys(doubtful, now))
+        return self._build(records)
+
+    def _build(self, records: Sequence[Record]) -> "Built":
         now = datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S.%f")[:-3]
         batch = Batch(now, positions={})
         events: list[EnrichedEvent] = []
@@ -65,17 +74,18 @@ class Batches:
                 batch.failed.append(_failed(record, previous))
             previous = record
         ways = self._ways(events, batch)
-        built = Built(batch, [], self._maker)
+        built = Built(batch, [], set(), self._maker)
         for event in events:
-            row, failures = _cast(event, ways)
+            row, failures = cast_event(event, ways)
             if failures:
+                built.blamed.update(failure["schemaKey"] for failure in failures)
                 built.fail(event, badrows.iglu_error(self._maker, failures, event))
             else:
                 batch.rows.append(row)
                 built.events.append(event)
         return built
 
-    def _ways(self, events: Sequence[EnrichedEvent], batch: Batch) -> _Ways:
+    def _ways(self, events: Sequence[EnrichedEvent], batch: Batch) -> Ways:
         """For each schema version in the batch. Asked twice, as a later version may change what an earlier one got."""
         keys: set[tuple[Kind, SchemaKey]] = set()
         for event in events:
@@ -89,7 +99,7 @@ class Batches:
         columns = dict(self._warehouse.columns())
         return {(kind, key): self._way(kind, key, columns, batch) for kind, key in ordered}
 
-    def _way(self, kind: Kind, key: SchemaKey, columns: dict[str, Column], batch: Batch) -> _Way | Unresolved | None:
+    def _way(self, kind: Kind, key: SchemaKey, columns: dict[str, Column], batch: Batch) -> Way | Unresolved | None:
         outcome = self._families.outcome(kind, key)
         if isinstance(outcome, Unresolved):
             return outcome
@@ -105,7 +115,7 @@ class Batches:
             columns[name] = Column(shape, family)
         batch.changes.extend(placement.changes)
         self._announce(placement.column, placement.moved or "_recovered_" in placement.column, key)
-        return _Way(placement.column, outcome.cast, outcome.version_goes, str(key.version), outcome.merged_key)
+        return Way(placement.column, outcome.cast, outcome.version_goes, str(key.version), outcome.merged_key)
 
     def _announce(self, column: str, unusual: bool, key: SchemaKey) -> None:
         if unusual and column not in self._announced:
@@ -118,6 +128,8 @@ class Built(NamedTuple):
 
     batch: Batch
     events: list[EnrichedEvent]
+    blamed: set[str]
+    """Schemas that events failed for."""
     maker: Processor
 
     def fail(self, event: EnrichedEvent, bad: dict[str, Any]) -> None:
@@ -148,34 +160,3 @@ def _take_identity(row: Row, record: Record, previous: Record) -> None:
         half = failed_events.from_failed(previous.data)
         if half is not None:
             row.update({name: value for name, value in half.items() if name not in row or name == "failure_key"})
-
-
-def _cast(event: EnrichedEvent, ways: _Ways) -> tuple[Row, list[dict[str, Any]]]:
-    row, failures = event.row, badrows.wrong_money(event) if event.bad_money else []
-    for entity in event.entities:
-        way = ways[("entity", entity.key)]
-        if type(way) is _Way:
-            try:
-                row.setdefault(way.column, []).append(_item(entity, way))
-            except CastError as error:
-                failures.extend(badrows.wrong_type(way.merged_key, fault) for fault in error.faults)
-        elif isinstance(way, Unresolved):
-            failures.append(badrows.unresolved(way))
-    if event.event is not None:
-        way = ways[("event", event.event.key)]
-        if type(way) is _Way and event.event.data is not None:
-            try:
-                row[way.column] = way.cast(event.event.data)
-            except CastError as error:
-                failures.extend(badrows.wrong_type(way.merged_key, fault) for fault in error.faults)
-        elif isinstance(way, Unresolved):
-            failures.append(badrows.unresolved(way))
-    return row, failures
-
-
-def _item(entity: SelfDescribing, way: _Way) -> Any:
-    if way.version_goes == "struct":
-        return {"_schema_version": way.version, **way.cast(entity.data)}
-    if way.version_goes == "json" and type(entity.data) is dict:
-        return way.cast({**entity.data, "_schema_version": way.version})
-    return way.cast(entity.data)

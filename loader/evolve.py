@@ -27,8 +27,9 @@ class _Conflict(Exception):
 def place(columns: Mapping[str, Column], target: Target, family: str, shape: Shape) -> Placement | None:
     """Where the data of a target goes; None when even its recovery column is taken by something else."""
     plain = target.field.name
-    suffixed = f"{plain}_{text_hash(family)}"
-    for name in (plain, suffixed, target.recovery, f"{target.recovery}_{text_hash(family)}"):
+    taken = columns.get(plain)
+    suffix = "" if taken is None or taken.family == family else f"_{text_hash(family)}"
+    for name in (plain + suffix, target.recovery + suffix):
         column = columns.get(name)
         if column is None:
             return Placement(name, (Change((name,), shape, family),), name != plain)

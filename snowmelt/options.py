@@ -19,3 +19,7 @@ Port = Annotated[
     int | None,
     typer.Option("--port", metavar="N", min=0, max=65535, help="TCP port of the collector; wins over collector.port."),
 ]
+NoPort = Annotated[
+    int | None,
+    typer.Option("--port", metavar="N", min=0, max=65535, help="Accepted as every service does; this one listens on no port."),
+]

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from snowmelt.options import Config, Data, Port
+from snowmelt.options import Config, Data, NoPort, Port
 
 
 def collect(port: Port = None, data: Data = None, config: Config = None) -> None:
@@ -41,6 +41,7 @@ def enrich(
         Path | None,
         typer.Option("--assets", metavar="DIR", help="Data files of enrichments, by base name; nothing is downloaded."),
     ] = None,
+    port: NoPort = None,
     data: Data = None,
     config: Config = None,
 ) -> None:
@@ -48,7 +49,7 @@ def enrich(
     from enricher import main, offline
     from snowmelt import configuration
 
-    flags: dict[str, object] = {"enricher.enrichments": enrichments, "enricher.assets": assets}
+    flags: dict[str, object] = {"collector.port": port, "enricher.enrichments": enrichments, "enricher.assets": assets}
     settings = configuration.read(config, data, flags)
     if source is not None:
         raise typer.Exit(offline.run(settings, source, good, failed, bad, trace, enrichments, schemas or (), assets))
@@ -62,9 +63,9 @@ def enrich(
     raise typer.Exit(main.run(settings))
 
 
-def load(data: Data = None, config: Config = None) -> None:
+def load(port: NoPort = None, data: Data = None, config: Config = None) -> None:
     """Run the loader: enriched and failed events from the bus into the warehouse."""
     from loader import main
     from snowmelt import configuration
 
-    raise typer.Exit(main.run(configuration.read(config, data)))
+    raise typer.Exit(main.run(configuration.read(config, data, {"collector.port": port})))

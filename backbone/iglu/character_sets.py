@@ -136,6 +136,37 @@ _BINARY = {
     "digit": ("Nd", ("Nd",)),
 }
 """Java's `\\p{IsX}` → name in Rust, and the general categories that come nearest where no engine knows the property."""
+_JAVA = {
+    "javalowercase": frozenset({"Lowercase"}),
+    "javauppercase": frozenset({"Uppercase"}),
+    "javaalphabetic": frozenset({"Alphabetic"}),
+    "javatitlecase": frozenset({"Lt"}),
+    "javaletter": frozenset({"L"}),
+    "javadigit": frozenset({"Nd"}),
+    "javaletterordigit": frozenset({"L", "Nd"}),
+    "javaspacechar": frozenset({"Z"}),
+    "javaisocontrol": frozenset({"Cc"}),
+}
+_BLOCKS = {
+    "basiclatin": (0x0, 0x7F),
+    "latin1supplement": (0x80, 0xFF),
+    "latinextendeda": (0x100, 0x17F),
+    "latinextendedb": (0x180, 0x24F),
+    "greek": (0x370, 0x3FF),
+    "greekandcoptic": (0x370, 0x3FF),
+    "cyrillic": (0x400, 0x4FF),
+    "armenian": (0x530, 0x58F),
+    "hebrew": (0x590, 0x5FF),
+    "arabic": (0x600, 0x6FF),
+    "devanagari": (0x900, 0x97F),
+    "thai": (0xE00, 0xE7F),
+    "generalpunctuation": (0x2000, 0x206F),
+    "hiragana": (0x3040, 0x309F),
+    "katakana": (0x30A0, 0x30FF),
+    "cjkunifiedideographs": (0x4E00, 0x9FFF),
+    "hangulsyllables": (0xAC00, 0xD7AF),
+}
+"""The blocks a schema is likely to name, of some three hundred."""
 _CATEGORIES = frozenset(
     re.split(" ", "C L M N P S Z LC Lu Ll Lt Lm Lo Mn Mc Me Nd Nl No Pc Pd Ps Pe Pi Pf Po Sm Sc Sk So Zs Zl Zp Cc Cf Cs Co Cn")
 )
@@ -150,8 +181,10 @@ def named(name: str) -> CharSet | None:
         return _keyed(key.lower(), value)
     if name in _CATEGORIES:
         return CharSet((), frozenset({name}))
-    if name.startswith(("java", "In")):
-        raise UnsupportedPattern(f"\\p{{{name}}} is not supported")
+    if name.startswith("java"):
+        return _java(name)
+    if name.startswith("In"):
+        return _block(name[2:])
     if name.startswith("Is"):
         rest = name[2:]
         if rest.lower() in _BINARY:
@@ -166,8 +199,22 @@ def _keyed(key: str, value: str) -> CharSet | None:
     if key in ("general_category", "gc"):
         return named(value) if value in _CATEGORIES else None
     if key in ("block", "blk"):
-        raise UnsupportedPattern(f"\\p{{{key}={value}}} is not supported")
+        return _block(value)
     return None
+
+
+def _java(name: str) -> CharSet:
+    known = _JAVA.get(name.lower())
+    if known is None:
+        raise UnsupportedPattern(f"\\p{{{name}}} is not supported")
+    return CharSet((), known)
+
+
+def _block(name: str) -> CharSet:
+    known = _BLOCKS.get(re.sub(r"[ _-]", "", name).lower())
+    if known is None:
+        raise UnsupportedPattern(f"the Unicode block {name} is not supported")
+    return CharSet((known,))
 
 
 def _property(name: str) -> Ranges:

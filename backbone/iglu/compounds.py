@@ -3,7 +3,7 @@
 from typing import Any
 
 from backbone.iglu.patterns import InvalidPattern, Matcher, UnsupportedPattern, matcher
-from backbone.iglu.reporting import Check, Found, InvalidSchema, Node, State, compact
+from backbone.iglu.reporting import MAX_REPORTS, Check, Found, InvalidSchema, Node, State, compact
 
 
 def missing(node: Node, value: Any, at: str) -> list[Found]:
@@ -53,11 +53,14 @@ def pattern_properties(node: Node, schemas: Any) -> Check:
 
     def check(value: Any, at: str, state: State) -> list[Found]:
         found: list[Found] = []
-        if type(value) is dict:
-            for name, item in value.items():
-                for matches, child in children:
-                    if matches(name):
-                        found.extend(child.validate(item, f"{at}.{name}", state))
+        if type(value) is not dict:
+            return found
+        for name, item in value.items():
+            if len(found) >= MAX_REPORTS:
+                break
+            for matches, child in children:
+                if matches(name):
+                    found.extend(child.validate(item, f"{at}.{name}", state))
         return found
 
     return check
@@ -84,6 +87,8 @@ def additional_properties(node: Node, allowed: Any) -> Check | None:
         for name, item in value.items():
             if name in known or name.startswith("#") or any(matches(name) for matches in patterns):
                 continue
+            if len(found) >= MAX_REPORTS:
+                break
             if child is not None:
                 found.extend(child.validate(item, f"{at}.{name}", state))
             else:
@@ -100,9 +105,13 @@ def items(node: Node, schemas: Any) -> Check:
         every = node.child(schemas, place, "items")
 
         def check_every(value: Any, at: str, state: State) -> list[Found]:
-            if type(value) is not list:
-                return []
-            return [found for number, item in enumerate(value) for found in every.validate(item, f"{at}[{number}]", state)]
+            found: list[Found] = []
+            if type(value) is list:
+                for number, item in enumerate(value):
+                    if len(found) >= MAX_REPORTS:
+                        break
+                    found.extend(every.validate(item, f"{at}[{number}]", state))
+            return found
 
         return check_every
 
@@ -115,6 +124,8 @@ def items(node: Node, schemas: Any) -> Check:
         if type(value) is not list:
             return found
         for number, item in enumerate(value):
+            if len(found) >= MAX_REPORTS:
+                break
             child = children[number] if number < len(children) else further
             if child is not None:
                 found.extend(child.validate(item, f"{at}[{number}]", state))

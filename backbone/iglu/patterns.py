@@ -5,7 +5,7 @@ jsonschema-rs (linear time wherever the pattern allows), or Python's `re`, which
 quantifiers. What differs and is thereby evened out: `$` also matches before one last line end; `.` stops at five line ends;
 `\\d \\w \\s` and `(?i)` are ASCII; `\\b` is Unicode; `\\h \\R \\Q…\\E [a&&b] \\x{…} \\N{…}` exist.
 
-Not supported (UnsupportedPattern): Unicode blocks, `\\p{java…}`, case-insensitive back-references.
+Not supported (UnsupportedPattern): rare Unicode blocks and `\\p{java…}` properties, case-insensitive back-references.
 """
 
 import re

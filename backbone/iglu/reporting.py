@@ -6,7 +6,8 @@ that need it, as upstream, where it kills the process instead: here it is an `In
 
 Reproduced on purpose: `$ref` does not hide its siblings; a remote `$ref` accepts everything; `nullable: true` admits null, in
 the schema and in its direct children; names starting with `#` are never additional; within `oneOf`, the reports of a branch
-that lacks a required property are dropped. Corrected on purpose: sizes beyond 32 bits, and `~0`, `~1` in `$ref`.
+that lacks a required property are dropped. Corrected on purpose: sizes beyond 32 bits, and `~0`, `~1` in `$ref`. Of one object
+or array no more than about a thousand faults are reported.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -16,6 +17,9 @@ from urllib.parse import unquote, urldefrag, urljoin, urlsplit
 from backbone import jsontext
 from backbone.iglu.failures import Issue, Report
 from backbone.iglu.json_values import type_name
+
+MAX_REPORTS = 1_000
+"""Faults after which the rest of an object or array is not looked at: a megabyte of wrong items must not become gigabytes."""
 
 
 class InvalidSchema(Exception):

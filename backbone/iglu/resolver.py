@@ -95,8 +95,6 @@ class Resolver:
         if entry is not None and now < entry.fresh_until and entry.answer is not None:
             entry.used = now
             return entry.answer
-        if self._cache.off:
-            return self._ask_all(key, _Entry(), now)
         if entry is None:
             entry = self._new_entry(key, now)
         with entry.lock:
@@ -146,9 +144,10 @@ class Resolver:
 
     def _new_entry(self, key: SchemaKey, now: float) -> _Entry:
         with self._lock:
-            if len(self._entries) >= self._cache.size and key not in self._entries:
+            size = DEFAULT_CACHE_SIZE if self._cache.off else self._cache.size
+            if len(self._entries) >= size and key not in self._entries:
                 oldest = sorted(self._entries, key=lambda known: self._entries[known].used)
-                for victim in oldest[: max(1, self._cache.size // 10)]:
+                for victim in oldest[: max(1, size // 10)]:
                     del self._entries[victim]
             return self._entries.setdefault(key, _Entry(used=now))
 
@@ -192,10 +191,12 @@ class Resolver:
             told.attempts += 1
 
     def _ask(self, registry: Registry, key: SchemaKey, told: _Told) -> None:
-        ttl = _FOREVER if self._cache.ttl is None else self._cache.ttl
         answer = _succeeded(registry, key)
+        if self._cache.off:
+            _tell(told, answer)
+            return
         now = time.monotonic()
-        told.ask_again = now + ttl
+        told.ask_again = now + (_FOREVER if self._cache.ttl is None else self._cache.ttl)
         if isinstance(answer, RegistryError):
             if told.schema is None:
                 if answer.kind == "NotFound" and told.errors and told.errors[-1].kind == "NotFound":
@@ -206,6 +207,16 @@ class Resolver:
                     told.ask_again = now + delay(told.attempts)
         elif told.schema is None or told.schema.document != answer.document:
             told.schema, told.errors, told.attempts = answer, [], 1
+
+
+def _tell(told: _Told, answer: Schema | RegistryError) -> None:
+    """Forgets what the registry said before; an equal document keeps its object, and so what was compiled from it."""
+    told.errors, told.attempts = [], 0
+    if isinstance(answer, RegistryError):
+        told.schema = None
+        _note(told, answer)
+    elif told.schema is None or told.schema.document != answer.document:
+        told.schema = answer
 
 
 def delay(attempts: int) -> float:

@@ -61,12 +61,6 @@ def test_numbers_keep_their_spelling(literal: str) -> None:
     assert jsontext.dumps(value, exact) == f'{{"n":{literal}}}'
 
 
-def test_plain_turns_literal_numbers_into_floats() -> None:
-    value, _ = jsontext.loads('{"a": [1.10, {"b": 2e0}], "c": 3}')
-    assert jsontext.plain(value) == {"a": [1.1, {"b": 2.0}], "c": 3}
-    assert type(jsontext.plain(value)["a"][0]) is float
-
-
 @pytest.mark.parametrize(
     ("text", "printed"),
     [

@@ -83,6 +83,10 @@ MATCHES = [
     (r"^\p{IsLatin}$", "б", False),
     (r"^\p{script=Cyrillic}$", "б", True),
     (r"^\p{general_category=Lu}$", "É", True),
+    (r"^\p{InGreek}$", "α", True),
+    (r"^\p{block=Basic Latin}$", "α", False),
+    (r"^\p{javaLowerCase}$", "é", True),
+    (r"^[^\p{javaLetterOrDigit}_]$", "-", True),
     (r"^\x41\u0042\x{43}\0104\cA\e\t$", "ABCD\x01\x1b\t", True),
     (r"^\ud83d\ude00$", "😀", True),
     (r"^\N{LATIN SMALL LETTER A}$", "a", True),
@@ -167,7 +171,7 @@ def test_what_java_refuses_is_refused(pattern: str) -> None:
 
 @pytest.mark.parametrize(
     "pattern",
-    [r"\p{InGreek}", r"\p{block=Greek}", r"\p{javaLowerCase}", r"(?i)(a)\1", "(?U)a", r"(?>\p{IsLatin})", "(" * 200 + ")" * 200],
+    [r"\p{InLinearB}", r"\p{block=Ogham}", r"\p{javaMirrored}", r"(?i)(a)\1", "(?U)a", r"(?>\p{IsLatin})", "(" * 200 + ")" * 200],
 )
 def test_what_only_java_can_run_is_told_apart(pattern: str) -> None:
     with pytest.raises(UnsupportedPattern):

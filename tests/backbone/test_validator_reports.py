@@ -207,7 +207,7 @@ def test_a_reference_to_nowhere_spoils_only_data_that_reach_it(target: Any) -> N
     "schema",
     [
         {"pattern": "("},
-        {"pattern": r"\p{InGreek}"},
+        {"pattern": r"\p{InLinearB}"},
         {"patternProperties": {"(": {}}},
         {"additionalProperties": False, "patternProperties": {"(": {}}},
     ],
@@ -257,6 +257,21 @@ def test_lone_surrogates_are_data_like_any_other(schema: Any) -> None:
 
 def test_lone_surrogates_in_names_and_valid_data() -> None:
     assert validate({"properties": {"a": {}}}, {"\ud800": "\udfff"}) is None
+
+
+@pytest.mark.parametrize(
+    ("schema", "value"),
+    [
+        ({"items": {"type": "null"}}, [1] * 50_000),
+        ({"items": [{}], "additionalItems": False}, [1] * 50_000),
+        ({"additionalProperties": False}, {str(number): 1 for number in range(50_000)}),
+        ({"patternProperties": {"": {"type": "null"}}}, {str(number): 1 for number in range(50_000)}),
+        ({"items": {"items": {"type": "null"}}}, [[1] * 500] * 500),
+    ],
+    ids=["items", "tuple", "additional", "pattern", "nested"],
+)
+def test_masses_of_faults_are_reported_in_part(schema: Any, value: Any) -> None:
+    assert 1_000 <= len(reports(schema, value)) <= 2_000
 
 
 def test_values_are_given_as_bad_rows_hold_them() -> None:

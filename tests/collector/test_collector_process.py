@@ -20,30 +20,28 @@ from backbone.settings import load
 from collector.main import run
 from collector.settings import CollectorSettings
 
-HEAVY = set(
-    [
-        "duckdb",
-        "jsonschema",
-        "jsonschema_rs",
-        "rich",
-        "typer",
-        "maxminddb",
-        "geoip2",
-        "ua_parser",
-        "zstandard",
-        "Crypto",
-        "jsonpath_ng",
-        "referencing",
-        "requests",
-        "enricher",
-        "loader",
-        "registry",
-        "snowmelt",
-        "google",
-        "httpx",
-        "jinja2",
-    ]
-)
+HEAVY = {
+    "duckdb",
+    "jsonschema",
+    "jsonschema_rs",
+    "rich",
+    "typer",
+    "maxminddb",
+    "geoip2",
+    "ua_parser",
+    "zstandard",
+    "Crypto",
+    "jsonpath_ng",
+    "referencing",
+    "requests",
+    "enricher",
+    "loader",
+    "registry",
+    "snowmelt",
+    "google",
+    "httpx",
+    "jinja2",
+}
 START = """
 import logging, sys
 from pathlib import Path
@@ -126,6 +124,9 @@ def test_told_to_stop_it_drains_and_exits_with_0(process: Any, tmp_path: Path, n
 
 def test_health_fails_at_once_while_requests_are_still_served(process: Any, tmp_path: Path) -> None:
     collector = process("[collector.timeouts]\npre_stop = 1.5\n")
+    before = collector.connect()
+    before.request("GET", "/health")
+    assert before.getresponse().status == 200
     collector.popen.send_signal(signal.SIGTERM)
     time.sleep(0.3)
     for path, status in (("/health", 503), ("/sink-health", 503), ("/i", 200)):

@@ -73,6 +73,11 @@ class Station:
         self.settings = LoaderSettings(batch_seconds=0.0, known_events=1000)
         self.resolver: Any = Resolver([FolderRegistry(Place("test"), schemas.folder)])
         self.totals: Any = None
+        self._reader: duckdb.DuckDBPyConnection | None = None
+
+    def close(self) -> None:
+        if self._reader is not None:
+            self._reader.close()
 
     def send(self, *records: tuple[Any, bytes]) -> None:
         self.publisher.commit(records)
@@ -89,18 +94,23 @@ class Station:
         self.send(*(("enriched", line) for line in lines))
         self.load()
 
+    @property
+    def reader(self) -> duckdb.DuckDBPyConnection:
+        """One for the whole test: it sees what was committed by the time of each query."""
+        if self._reader is None:
+            self._reader = open_reader(self.folder)
+        return self._reader
+
     def sql(self, query: str, *parameters: Any) -> list[Any]:
-        with open_reader(self.folder) as connection:
-            return connection.execute(query, parameters or None).fetchall()
+        return self.reader.execute(query, parameters or None).fetchall()
 
     def one(self, query: str, *parameters: Any) -> Any:
         (row,) = self.sql(query, *parameters)
         return row[0] if len(row) == 1 else row
 
     def columns(self) -> dict[str, str]:
-        with open_reader(self.folder) as connection:
-            table = connection.table("events")
-            return {name: str(kind) for name, kind in zip(table.columns, table.types, strict=True)}
+        table = self.reader.table("events")
+        return {name: str(kind) for name, kind in zip(table.columns, table.types, strict=True)}
 
 
 @pytest.fixture
@@ -110,17 +120,12 @@ def schemas(tmp_path: Path) -> Schemas:
 
 
 @pytest.fixture
-def station(tmp_path: Path, schemas: Schemas) -> Station:
-    return Station(tmp_path, schemas)
+def station(tmp_path: Path, schemas: Schemas) -> Iterator[Station]:
+    made = Station(tmp_path, schemas)
+    yield made
+    made.close()
 
 
 @pytest.fixture
 def line() -> Callable[..., bytes]:
     return make_line
-
-
-@pytest.fixture
-def duck() -> Iterator[duckdb.DuckDBPyConnection]:
-    connection = duckdb.connect()
-    yield connection
-    connection.close()

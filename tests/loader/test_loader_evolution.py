@@ -1,6 +1,7 @@
 """Columns that appear and grow while rows arrive; breaking changes; clashing names."""
 
 import json
+import time
 from typing import Any
 
 import pytest
@@ -99,7 +100,7 @@ def test_recovery_columns_carry_the_hash_that_snowplow_gives(station: Any, schem
 def test_a_type_changed_without_a_new_version_is_stored_beside_the_old_column(station: Any, schemas: Any, line: Any) -> None:
     schemas.put(CART, properties={"a": TEXT})
     station.load_lines(line(entities=[(CART, {"a": "text"})]))
-    schemas.put(CART, properties={"a": INTEGER})
+    schemas.put(CART, properties={"a": INTEGER})  # seen by the resolver only when it looks again
     station.load_lines(line(entities=[(CART, {"a": 5})]))
     recovery = next(name for name in station.columns() if "_recovered_" in name)
     assert station.sql(f"SELECT {COLUMN}[1].a, {recovery}[1].a FROM events ORDER BY 1") == [("text", None), (None, 5)]
@@ -108,8 +109,6 @@ def test_a_type_changed_without_a_new_version_is_stored_beside_the_old_column(st
 def test_a_schema_edited_in_place_adds_its_field_while_the_loader_keeps_its_resolver(
     station: Any, schemas: Any, line: Any
 ) -> None:
-    import time
-
     schemas.put(CART, properties={"a": TEXT})
     station.load_lines(line(entities=[(CART, {"a": "1"})]))
     time.sleep(0.6)
