@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 JOURNEYS := tests/journeys
 
 .DEFAULT_GOAL := help
-.PHONY: help install up test test-long check format bench requirements clean
+.PHONY: help install up test test-long check format bench docs requirements clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' Makefile
@@ -36,6 +36,9 @@ format: $(VENV)/installed-dev ## format the code
 bench: $(VENV)/installed-dev ## measure everything on this machine: a table, and benchmarks/results/*.json
 	$(BIN)/python -m benchmarks
 
+docs: $(VENV)/installed-dev ## write the parts of docs/ that are made from the program
+	PYTHONPATH=. $(BIN)/python tests/rig/reference.py
+
 requirements: $(VENV)/installed-dev ## pin dependencies anew from pyproject.toml, with hashes
 	$(call pin,base,--extra build)
 	$(call pin,dev,--extra build --extra dev)
@@ -61,7 +64,7 @@ $(BIN)/python:
 $(VENV)/installed-base: requirements/base.txt pyproject.toml | $(BIN)/python
 	@echo "Installing pinned dependencies …"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements/base.txt
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps --editable .
+	@PYTHONWARNINGS=ignore $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps --editable .
 	@touch $@
 
 $(VENV)/installed-dev: requirements/dev.txt $(VENV)/installed-base

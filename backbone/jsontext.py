@@ -62,9 +62,18 @@ def loads(text: str | bytes) -> tuple[Any, bool]:
         value = orjson.loads(raw)
     except orjson.JSONDecodeError as error:
         return _loads_slowly(raw, error)
-    if _RISKY_NUMBER.search(raw) is None or orjson.dumps(value) == raw:
+    if orjson.dumps(value) == raw or _RISKY_NUMBER.search(raw) is None or _keeps_numbers(value):
         return value, True
     return _loads_slowly(raw, None)
+
+
+def _keeps_numbers(value: Any) -> bool:
+    """Whether it holds only numbers that orjson reads as they were written: whole ones but zero, which may have been `-0`."""
+    if type(value) is dict:
+        return all(map(_keeps_numbers, value.values()))
+    if type(value) is list:
+        return all(map(_keeps_numbers, value))
+    return type(value) is not float and (type(value) is not int or value != 0)
 
 
 def _loads_slowly(raw: bytes, error: orjson.JSONDecodeError | None) -> tuple[Any, bool]:
@@ -112,32 +121,24 @@ def _nesting(text: str) -> int:
 
 def depth(value: Any, limit: int = MAX_DEPTH) -> int:
     """Levels of nesting, a scalar being 1; stops counting one past `limit`."""
-    if _is_shallow(value):
-        return 2 if value else 1
-    level, layer = 0, [value]
-    while layer and level <= limit:
-        level += 1
-        deeper: list[Any] = []
-        for item in layer:
-            if type(item) is dict:
-                deeper.extend(item.values()) if item else None
-            elif type(item) is list:
-                deeper.extend(item)
-        layer = deeper
-    return level
-
-
-def _is_shallow(value: Any) -> bool:
-    """An object or array of scalars only: the usual case, told quickly."""
     if type(value) is dict:
-        value = value.values()
-    elif type(value) is not list:
-        return False
-    for item in value:
+        items = value.values()
+    elif type(value) is list:
+        items = value
+    else:
+        return 1
+    deepest = 0
+    for item in items:
         kind = type(item)
         if kind is dict or kind is list:
-            return False
-    return True
+            inner = depth(item, limit - 1) if limit > 1 else 1
+            if inner > deepest:
+                if inner >= limit:
+                    return limit + 1
+                deepest = inner
+        elif not deepest:
+            deepest = 1
+    return deepest + 1
 
 
 def dumps(value: Any, exact: bool = True) -> str:

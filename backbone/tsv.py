@@ -24,9 +24,13 @@ def unstruct_text(event: SelfDescribing | None) -> str:
     return "" if event is None else _UNSTRUCT_HEAD + event.text() + "}"
 
 
-@lru_cache(maxsize=8192)
 def float_text(number: float) -> str:
     """Shortest text that names the same single-precision number, as Java prints it: `51.0`, `-0.001`, `1.0E-5`."""
+    return _float_text(number) if number else str(number)  # a cache cannot tell 0.0 from -0.0
+
+
+@lru_cache(maxsize=8192)
+def _float_text(number: float) -> str:
     (single,) = struct.unpack(">f", struct.pack(">f", number))
     if single == 0 or single != single or single in (float("inf"), float("-inf")):
         return {"0.0": "0.0", "-0.0": "-0.0", "nan": "NaN", "inf": "Infinity", "-inf": "-Infinity"}[str(single)]

@@ -25,13 +25,15 @@ class Body(NamedTuple):
 class NoMemory(NamedTuple):
     """Too many bodies are being read."""
 
+    complete: bool
+
 
 class Gone(NamedTuple):
     """The client left, or was too slow, before the body was complete."""
 
 
 async def read(receive: Receive, limit: int, memory: Memory) -> Body | NoMemory | Gone:
-    """The body, kept up to `limit` bytes; the rest is read and thrown away, so that the client hears an answer."""
+    """The body, kept up to `limit` bytes; the rest is read and thrown away, so that the client hears the answer."""
     message = await receive()
     if message["type"] == "http.disconnect":
         return Gone()
@@ -41,36 +43,43 @@ async def read(receive: Receive, limit: int, memory: Memory) -> Body | NoMemory 
     parts = _Parts(limit, memory)
     try:
         while True:
-            if not parts.add(data):
-                return NoMemory()
-            if not message.get("more_body") or parts.length > limit + _MOST_DISCARDED:
-                return Body(b"".join(parts.kept), parts.length, not message.get("more_body"))
+            parts.add(data)
+            more = bool(message.get("more_body"))
+            if not more or parts.length > limit + _MOST_DISCARDED:
+                return NoMemory(not more) if parts.refused else Body(b"".join(parts.kept), parts.length, not more)
             message = await receive()
             if message["type"] == "http.disconnect":
                 return Gone()
             data = message.get("body", b"")
     finally:
-        memory.give_back(parts.taken)
+        parts.forget()
 
 
 class _Parts:
     def __init__(self, limit: int, memory: Memory) -> None:
         self._limit = limit
         self._memory = memory
+        self._taken = 0
         self.kept: list[bytes] = []
-        self.taken = 0
         self.length = 0
+        self.refused = False
 
-    def add(self, data: bytes) -> bool:
+    def add(self, data: bytes) -> None:
         wanted = data[: max(0, self._limit - self.length)]
         self.length += len(data)
-        if not wanted:
-            return True
-        if not self._memory.take(len(wanted)):
-            return False
-        self.taken += len(wanted)
-        self.kept.append(wanted)
-        return True
+        if self.refused or not wanted:
+            return
+        if self._memory.take(len(wanted)):
+            self._taken += len(wanted)
+            self.kept.append(wanted)
+        else:
+            self.forget()
+            self.refused = True
+
+    def forget(self) -> None:
+        self._memory.give_back(self._taken)
+        self._taken = 0
+        self.kept = []
 
 
 def decompressed(body: Body, encoding: bytes, limit: int) -> Body:

@@ -18,11 +18,12 @@ from collector.answers import CLOSE
 from collector.cors import Cors, Header
 from collector.settings import LimitSettings, TimeoutSettings
 
-_PATH = rb"(?:[A-Za-z0-9._~!$&'()*+,;=:@/-]|%[0-9A-Fa-f]{2})*"
 _TARGET = re.compile(
-    rb"(?:[A-Za-z][A-Za-z0-9+.-]*://(?:[A-Za-z0-9._~!$&'()*+,;=:%-]*@)?(?P<authority>(?P<host>\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~-]+)(?::[0-9]*)?))?"
-    rb"(?P<path>/" + _PATH + rb")(?P<query>\?(?:[A-Za-z0-9._~!$&'()*+,;=:@/?\[\]-]|%[0-9A-Fa-f]{2})*)?"
+    rb"(?:[A-Za-z][A-Za-z0-9+.-]*://(?:[A-Za-z0-9._~!$&'()*+,;=:%-]*@)?"
+    rb"(?P<authority>(?P<host>\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~-]+)(?::[0-9]*)?))?"
+    rb"(?P<path>/[A-Za-z0-9._~!$&'()*+,;=:@/%-]*)(?P<query>\?[A-Za-z0-9._~!$&'()*+,;=:@/?\[\]%-]*)?"
 )
+_BAD_ESCAPE = re.compile(rb"%(?![0-9A-Fa-f]{2})")
 _LINE_REST = len("  HTTP/1.1\r\n")
 _UNREAD_SLACK = 65_536
 
@@ -55,8 +56,8 @@ class Connection(HttpToolsProtocol):
         super().__init__(config, server_state, app_state, _loop)
         self._policy = policy
         self._sent_headers: list[tuple[bytes, bytes]] = []
-        self._in_head = self._in_message = self._bad_follows = False
-        self._head_bytes = 0
+        self._in_head = self._in_message = self._bad_follows = self._unknown_coding = False
+        self._head_bytes = self._headers_size = 0
         self._deadline: asyncio.TimerHandle | None = None
         self._running: RequestResponseCycle | None = None
         self._declined: list[tuple[bytes, bytes]] | None = None
@@ -129,7 +130,8 @@ class Connection(HttpToolsProtocol):
         super().on_message_begin()
         self._sent_headers = self.scope["snowmelt.headers"] = []  # type: ignore[typeddict-unknown-key]
         self._in_head = self._in_message = True
-        self._head_bytes = 0
+        self._head_bytes = self._headers_size = 0
+        self._unknown_coding = False
 
     def on_url(self, url: bytes) -> None:
         super().on_url(url)
@@ -137,9 +139,14 @@ class Connection(HttpToolsProtocol):
             raise BadRequest
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        value = value.strip(b" \t")
+        value, lower = value.strip(b" \t"), name.lower()
         self._sent_headers.append((name, value))
-        super().on_header(name, value)
+        self.headers.append((lower, value))
+        self._headers_size += len(name) + len(value) + 4
+        if lower == b"expect":
+            self.expect_100_continue = value.lower() == b"100-continue"
+        elif lower == b"transfer-encoding" and value.lower() != b"chunked":
+            self._unknown_coding = True
 
     def on_headers_complete(self) -> None:
         if self.parser.should_upgrade() and self.parser.get_method() != b"CONNECT":
@@ -164,17 +171,15 @@ class Connection(HttpToolsProtocol):
         limits, method = self._policy.limits, self.parser.get_method()
         if len(method) + len(self.url) + _LINE_REST > limits.request_line_bytes:
             raise BadRequest
-        if sum([len(name) + len(value) + 4 for name, value in self.headers]) > limits.headers_bytes:
+        if self._headers_size > limits.headers_bytes or self._unknown_coding:
             raise BadRequest
         if self.parser.get_http_version() not in ("1.0", "1.1"):
-            raise BadRequest
-        if any(name == b"transfer-encoding" and value.lower() != b"chunked" for name, value in self.headers):
             raise BadRequest
         if self.url == b"*" and method == b"OPTIONS":
             self.url = b"/*"
             return
         target = _TARGET.fullmatch(self.url)
-        if target is None:
+        if target is None or _BAD_ESCAPE.search(self.url):
             raise BadRequest
         if target["authority"] is not None:
             self.scope["snowmelt.authority"] = target["authority"]  # type: ignore[typeddict-unknown-key]

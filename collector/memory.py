@@ -9,8 +9,8 @@ class Memory:
         self._used = 0
 
     def take(self, size: int) -> bool:
-        """False where the limit would be passed; then nothing was taken."""
-        if self._used + size > self._limit:
+        """False where the limit would be passed; then nothing was taken. What is alone always finds room."""
+        if self._used and self._used + size > self._limit:
             return False
         self._used += size
         return True

@@ -208,6 +208,12 @@ class LimitSettings(Section):
     memory_bytes: Bytes = 64_000_000
     """Most bytes of requests being read or waiting to be stored; beyond it trackers are told to come back."""
 
+    @model_validator(mode="after")
+    def _largest_body_fits(self) -> "LimitSettings":
+        if self.memory_bytes < self.body_bytes:
+            raise ValueError("memory_bytes must not be below body_bytes, or the longest bodies would never find room")
+        return self
+
 
 class TimeoutSettings(Section):
     """How long the collector waits."""

@@ -50,7 +50,7 @@ class Tracking:
             if isinstance(read, body.Gone):
                 return None
             if isinstance(read, body.NoMemory):
-                return self.come_back(origin, close=True)
+                return self.come_back(origin, close=not read.complete)
             incoming = read
         if not opted_out and not bounce and not await self._store(request, scope, user, incoming):
             return self.come_back(origin)

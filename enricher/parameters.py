@@ -161,8 +161,10 @@ def apply(parameters: Mapping[str, str | None], fields: Fields) -> list[Paramete
     errors: list[ParameterError] = []
     for name, value in parameters.items():
         if value is not None:
-            put = TABLE.get(name)
-            if put is not None:
+            column = _TEXTS.get(name)
+            if column is not None:  # the usual kind, without a call
+                fields[column] = value if value and value.isprintable() else clean(value)
+            elif (put := TABLE.get(name)) is not None:
                 problem = put(fields, value)
                 if problem is not None:
                     errors.append(ParameterError(name, value, problem))

@@ -115,7 +115,8 @@ class Batches:
             columns[name] = Column(shape, family)
         batch.changes.extend(placement.changes)
         self._announce(placement.column, placement.moved or "_recovered_" in placement.column, key)
-        return Way(placement.column, outcome.cast, outcome.version_goes, str(key.version), outcome.merged_key)
+        inside = str(key.version) if outcome.versioned else None
+        return Way(placement.column, outcome.cast, outcome.merged_key, inside)
 
     def _announce(self, column: str, unusual: bool, key: SchemaKey) -> None:
         if unusual and column not in self._announced:

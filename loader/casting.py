@@ -20,6 +20,7 @@ from backbone.schema_types import (
     INTEGER,
     JSON,
     LONG,
+    SCHEMA_VERSION,
     STRING,
     TIMESTAMP,
     Array,
@@ -76,9 +77,10 @@ def compile_cast(kind: Type, encoding: Encoding) -> Cast:
     return _scalar(kind, encoding)
 
 
-def compile_item_cast(item: Struct, omitted: str, encoding: Encoding) -> Cast:
-    """Like `compile_cast`, but one field is not looked for: the caller puts it in. Errors name the whole type."""
-    return _struct(Struct(tuple(field for field in item.fields if field.name != omitted)), encoding, item)
+def compile_item_cast(item: Struct, version: str, encoding: Encoding) -> Cast:
+    """Like `compile_cast`, for an entity: its `_schema_version` is given. Errors name the whole type."""
+    rest = tuple(field for field in item.fields if field.name != SCHEMA_VERSION)
+    return _struct(Struct(rest), encoding, item, {SCHEMA_VERSION: version})
 
 
 def _wrong(value: Any, kind: Type) -> CastError:
@@ -217,13 +219,14 @@ def _array(kind: Array, encoding: Encoding) -> Cast:
     return cast
 
 
-def _struct(kind: Struct, encoding: Encoding, shown: Struct | None = None) -> Cast:
+def _struct(kind: Struct, encoding: Encoding, shown: Struct | None = None, given: dict[str, Any] | None = None) -> Cast:
     fields = [_compiled(field, encoding) for field in kind.fields]
+    start = given or {}
 
     def cast(value: Any) -> dict[str, Any]:
         if type(value) is not dict:
             raise _wrong(value, shown or kind)
-        result: dict[str, Any] = {}
+        result = start.copy()
         faults: list[WrongType] = []
         find = value.get
         for name, key, plain, nullable, element, kind_name, several in fields:

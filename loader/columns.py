@@ -7,18 +7,16 @@ resolved fails alone: the others keep the columns they have.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 from backbone.column_families import FamilyColumns, UnreadableSchema, family_columns, recovery_name
 from backbone.column_names import Kind
 from backbone.errors import RegistryUnavailable
 from backbone.iglu.failures import ResolutionFailure
 from backbone.iglu.resolver import Resolver, Schema
-from backbone.schema_types import JSON, SCHEMA_VERSION, Array, Field, Struct
+from backbone.schema_types import JSON, Array, Field, Struct
 from backbone.selfdescribing import SchemaKey, SchemaVer
 from loader.casting import Cast, Encoding, compile_cast, compile_item_cast
-
-VersionGoes: TypeAlias = Literal["struct", "json", "none"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,9 +26,9 @@ class Target:
     field: Field
     """The warehouse column, named as the family names it."""
     cast: Cast
-    """Of one datum: an event's data, or one item of the entity column."""
-    version_goes: VersionGoes
-    """Where an entity's `_schema_version` is put: into the cast struct, into the JSON object before it is cast, nowhere."""
+    """Of one datum: an event's data, or one item of the entity column, version included."""
+    versioned: bool
+    """Whether `_schema_version` is to be put into the datum (an entity of any JSON) before it is cast."""
     merged_key: SchemaKey
     """The highest version the column was derived from; bad rows name it."""
     recovery: str
@@ -117,6 +115,9 @@ class Families:
         """Every version from M-0-0 up to the highest seen; in earlier revisions as far as they go, and every one seen."""
         top = max(seen)
         found: dict[SchemaVer, Schema] = {}
+        for version in sorted(seen):
+            if version.revision < top.revision and not isinstance(answer := self._lookup(family.key(version)), Schema):
+                return Unresolved(family.key(version), answer)
         for revision in range(top.revision + 1):
             last_seen = max((v.addition for v in seen if v.revision == revision), default=0)
             addition = 0
@@ -125,7 +126,7 @@ class Families:
                 answer = self._lookup(family.key(version))
                 if isinstance(answer, Schema):
                     found[version] = answer
-                elif revision == top.revision or addition == 0 or version in seen:
+                elif revision == top.revision or addition == 0:
                     return Unresolved(family.key(version), answer)
                 addition += 1
                 if addition > last_seen and (revision == top.revision or not isinstance(answer, Schema)):
@@ -140,21 +141,19 @@ class Families:
 
     def _targets(self, family: _Family, columns: FamilyColumns, documents: Mapping[SchemaVer, Any]) -> dict[SchemaVer, Target]:
         highest = max(columns.merged)
-        main = self._target(family, columns.field, columns.field.name, highest, documents[highest])
-        targets = dict.fromkeys(columns.merged, main)
+        recovery = recovery_name(columns.field.name, highest, documents[highest])
+        targets = {
+            version: self._target(family, version, columns.field, family.key(highest), recovery) for version in columns.merged
+        }
         for version, column in columns.recoveries:
-            targets[version] = self._target(family, column, columns.field.name, version, documents[version])
+            targets[version] = self._target(family, version, column, family.key(version), column.name)
         return targets
 
-    def _target(self, family: _Family, column: Field, base: str, version: SchemaVer, document: Any) -> Target:
-        cast, version_goes = self._cast(family.kind, column)
-        return Target(column, cast, version_goes, family.key(version), recovery_name(base, version, document))
-
-    def _cast(self, kind: Kind, column: Field) -> tuple[Cast, VersionGoes]:
-        if kind == "event":
-            return compile_cast(column.type, self._encoding), "none"
+    def _target(self, family: _Family, version: SchemaVer, column: Field, key: SchemaKey, recovery: str) -> Target:
+        if family.kind == "event":
+            return Target(column, compile_cast(column.type, self._encoding), False, key, recovery)
         assert isinstance(column.type, Array)
         element = column.type.element
         if isinstance(element, Struct):
-            return compile_item_cast(element, SCHEMA_VERSION, self._encoding), "struct"
-        return compile_cast(element, self._encoding), "json" if element == JSON else "none"
+            return Target(column, compile_item_cast(element, str(version), self._encoding), False, key, recovery)
+        return Target(column, compile_cast(element, self._encoding), element == JSON, key, recovery)

@@ -7,8 +7,9 @@ the full-width digit `１`), this is strict; what the enricher writes, and what 
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date
 from decimal import Decimal, InvalidOperation
+from itertools import compress
 from math import isfinite
 from typing import Any, NamedTuple
 
@@ -24,7 +25,10 @@ MONEY_TYPE = "Decimal(Digits18,2)"
 
 _INTEGER = re.compile(r"[+-]?[0-9]{1,11}\Z")
 _FLOAT = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]{1,4})?\Z")
-_TIMESTAMP = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[ T][0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{0,9})?\Z")
+_TIMESTAMP = re.compile(
+    r"[0-9]{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|1[0-9]|2[0-8]|(29|30|31))[ T]"
+    r"(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](?:\.[0-9]{0,9})?\Z"
+)
 _UUID = re.compile(r"[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}\Z")
 _CONTEXTS = re.compile(r"com\.snowplowanalytics\.snowplow/contexts/jsonschema/1-0-[0-9]+\Z")
 _UNSTRUCT = re.compile(r"com\.snowplowanalytics\.snowplow/unstruct_event/jsonschema/1-0-[0-9]+\Z")
@@ -80,7 +84,7 @@ def parse_leniently(data: bytes) -> EnrichedEvent | None:
 
 
 def _read(line: str, cells: list[str]) -> tuple[EnrichedEvent, list[InvalidValue]]:
-    row: dict[str, Any] = {name: cell for name, cell in zip(COLUMNS, cells, strict=True) if cell}
+    row: dict[str, Any] = dict(zip(compress(COLUMNS, cells), filter(None, cells), strict=True))
     faults: list[InvalidValue] = []
     money: list[str] = []
     for name, convert, what in _TYPED:
@@ -103,6 +107,8 @@ def _read(line: str, cells: list[str]) -> tuple[EnrichedEvent, list[InvalidValue
 
 
 def _integer(cell: str) -> int | None:
+    if len(cell) < 10 and cell.isdigit() and cell.isascii():
+        return int(cell)
     if _INTEGER.match(cell) is None:
         return None
     value = int(cell)
@@ -140,13 +146,20 @@ def _money(cell: str) -> object:
 
 def _timestamp(cell: str) -> str | None:
     """As it is: `yyyy-MM-dd HH:mm:ss[.fff]`, UTC; digits beyond milliseconds are cut."""
-    if _TIMESTAMP.match(cell) is None:
+    match = _TIMESTAMP.match(cell)
+    if match is None:
         return None
+    if match[1] is not None and not _is_date(cell[:10]):
+        return None
+    return cell if len(cell) == 23 else cell[:23].rstrip(".")
+
+
+def _is_date(text: str) -> bool:
     try:
-        datetime.fromisoformat(cell[:19])
+        date.fromisoformat(text)
     except ValueError:
-        return None
-    return cell[:23].rstrip(".")
+        return False
+    return True
 
 
 def _uuid(cell: str) -> str | None:

@@ -15,7 +15,7 @@ import duckdb
 
 from backbone import jsontext
 from backbone.bus import open_bus
-from backbone.bus.protocol import Bus, Stream
+from backbone.bus.protocol import Bus, Publisher, Stream
 from backbone.replayable import raw_payload
 from backbone.settings import Settings
 from loader.warehouses.ducklake_catalog import NoWarehouse, open_reader
@@ -73,14 +73,19 @@ def replay(
         connection = open_reader(settings.data.folder)
     except NoWarehouse:
         return summary
-    with connection:
+    publisher = None if dry_run else bus.publisher(PRODUCER)
+    try:
+        # Only now: another replay that ran until a moment ago has committed all it was going to.
         on_the_way = in_flight(bus, _positions(connection))
-        _send(bus, _selected(connection, since, schema, reason), on_the_way, summary)
+        _send(publisher, _selected(connection, since, schema, reason), on_the_way, summary)
+    finally:
+        connection.close()
+        if publisher is not None:
+            publisher.close()
     return summary
 
 
-def _send(bus: Bus, failures: Iterator[_Failure], on_the_way: set[str], summary: Summary) -> None:
-    publisher = None if summary.dry_run else bus.publisher(PRODUCER)
+def _send(publisher: Publisher | None, failures: Iterator[_Failure], on_the_way: set[str], summary: Summary) -> None:
     records: list[tuple[Stream, bytes]] = []
     size = 0
     for failure in failures:
@@ -90,10 +95,8 @@ def _send(bus: Bus, failures: Iterator[_Failure], on_the_way: set[str], summary:
         if publisher is not None and (len(records) >= _CHUNK or size >= _CHUNK_BYTES):
             publisher.commit(records)
             records, size = [], 0
-    if publisher is not None:
-        if records:
-            publisher.commit(records)
-        publisher.close()
+    if publisher is not None and records:
+        publisher.commit(records)
 
 
 def _records(failure: _Failure, on_the_way: set[str], summary: Summary) -> list[tuple[Stream, bytes]]:

@@ -3,10 +3,11 @@
 from typing import Any, NamedTuple
 
 from backbone.column_names import Kind
-from backbone.selfdescribing import SchemaKey, SelfDescribing
+from backbone.schema_types import SCHEMA_VERSION
+from backbone.selfdescribing import SchemaKey
 from loader import badrows
 from loader.casting import Cast, CastError
-from loader.columns import Unresolved, VersionGoes
+from loader.columns import Unresolved
 from loader.enriched import EnrichedEvent
 from loader.warehouses.protocol import Row
 
@@ -16,9 +17,9 @@ class Way(NamedTuple):
 
     column: str
     cast: Cast
-    version_goes: VersionGoes
-    version: str
     merged_key: SchemaKey
+    version_inside: str | None
+    """To be put into a datum of any JSON, as its column has no field for it."""
 
 
 Ways = dict[tuple[Kind, SchemaKey], "Way | Unresolved | None"]
@@ -31,7 +32,14 @@ def cast_event(event: EnrichedEvent, ways: Ways) -> tuple[Row, list[dict[str, An
         way = ways[("entity", entity.key)]
         if type(way) is Way:
             try:
-                row.setdefault(way.column, []).append(_item(entity, way))
+                data = entity.data
+                if way.version_inside is not None and type(data) is dict:
+                    data = {**data, SCHEMA_VERSION: way.version_inside}
+                item = way.cast(data)
+                if way.column in row:
+                    row[way.column].append(item)
+                else:
+                    row[way.column] = [item]
             except CastError as error:
                 failures.extend(badrows.wrong_type(way.merged_key, fault) for fault in error.faults)
         elif isinstance(way, Unresolved):
@@ -46,11 +54,3 @@ def cast_event(event: EnrichedEvent, ways: Ways) -> tuple[Row, list[dict[str, An
         elif isinstance(way, Unresolved):
             failures.append(badrows.unresolved(way))
     return row, failures
-
-
-def _item(entity: SelfDescribing, way: Way) -> Any:
-    if way.version_goes == "struct":
-        return {"_schema_version": way.version, **way.cast(entity.data)}
-    if way.version_goes == "json" and type(entity.data) is dict:
-        return way.cast({**entity.data, "_schema_version": way.version})
-    return way.cast(entity.data)

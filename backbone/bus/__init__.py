@@ -8,6 +8,9 @@ from backbone.settings import Settings
 
 __all__ = ["Bus", "Positions", "Publisher", "Record", "Stream", "Subscription", "open_bus"]
 
+CONSUMERS = ("enricher", "loader")
+"""Services whose turn comes sooner or later: what they have not read is kept, also while they have never run."""
+
 
 def open_bus(settings: Settings) -> Bus:
     """Raises ConfigurationError where the embedded log would break the promise that a 200 means stored."""
@@ -17,4 +20,4 @@ def open_bus(settings: Settings) -> Bus:
         raise ConfigurationError(
             [Fault("environment", "bus.kind", "the embedded log is refused on Cloud Run: its disk is memory")]
         )
-    return LogBus(settings.data.bus, settings.bus.max_bytes, settings.bus.segment_bytes)
+    return LogBus(settings.data.bus, settings.bus.max_bytes, settings.bus.segment_bytes, CONSUMERS)

@@ -22,11 +22,21 @@ _HEAD_SHARE = 0.8
 
 
 class LogBus:
-    """`max_bytes` bounds all logs together; `segment_bytes` is when a new file is begun (at most a twentieth of the bound)."""
+    """`max_bytes` bounds all logs together; `segment_bytes` is when a new file is begun (at most a twentieth of the bound).
 
-    def __init__(self, folder: Path, max_bytes: int = 10_000_000_000, segment_bytes: int = 64_000_000) -> None:
+    `consumers` will come: nothing is deleted before each of them has read it, even if it never was here yet.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        max_bytes: int = 10_000_000_000,
+        segment_bytes: int = 64_000_000,
+        consumers: Collection[str] = (),
+    ) -> None:
         self.folder = folder
         self.max_bytes = max_bytes
+        self.consumers = frozenset(consumers)
         self.segment_bytes = max(1, min(segment_bytes, max_bytes // 20))
 
     def publisher(self, producer: str) -> LogPublisher:

@@ -148,11 +148,12 @@ class LogPublisher:
         self._used, self._measured, self._unmeasured = self._bus.used_bytes(), now, 0
 
     def _collect(self) -> None:
-        """Deletes files that every registered consumer has read to the end. Without consumers nothing is deleted."""
-        consumers = self._bus.acknowledged()
+        """Deletes files that every registered or expected consumer has read to the end. Without any nothing is deleted."""
+        acknowledged = self._bus.acknowledged()
+        consumers = self._bus.consumers | acknowledged.keys()
         if not consumers:
             return
-        done = min(positions.get(self._producer, 0) for positions in consumers.values())
+        done = min(acknowledged.get(consumer, {}).get(self._producer, 0) for consumer in consumers)
         paths = segment.listed(self._folder)
         for path, following in itertools.pairwise(paths):
             if segment.first_offset(following) - 1 > done:

@@ -3,6 +3,7 @@
 A key that is not among the explicit columns would be dropped in silence, hence they are made of the rows' own keys.
 """
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
@@ -28,7 +29,7 @@ class RowReader:
 
         Valid until the next call. Raises KeyError for a row with a key outside `shapes`.
         """
-        names = sorted({name for row in rows for name in row})
+        names = sorted(set().union(*rows))
         longest = self._write(rows)
         read = ", ".join(f"{_text(name)}: {_text(type_text(as_read(shapes[name])))}" for name in names)
         source = (
@@ -63,7 +64,10 @@ class RowReader:
     def _write(self, rows: Sequence[Row]) -> int:
         """Length of the longest line, in bytes."""
         lines = [_line(row) for row in rows]
-        self._file.write_bytes(b"\n".join(lines))
+        # Overwritten in place: new pages for a new file each time would cost as much as a tenth of the whole work.
+        with open(os.open(self._file, os.O_RDWR | os.O_CREAT, 0o600), "wb") as file:
+            file.write(b"\n".join(lines))
+            file.truncate()
         return max(map(len, lines))
 
 

@@ -14,7 +14,10 @@ ATOMIC = "iglu:com.snowplowanalytics.snowplow/atomic/jsonschema/1-0-0"
 
 def row(kind: str, failure: Any, payload: Any = None, artifact: str = "snowmelt-enricher") -> dict[str, Any]:
     schema = f"iglu:com.snowplowanalytics.snowplow.badrows/{kind}/jsonschema/1-0-0"
-    return {"schema": schema, "data": {"processor": {"artifact": artifact, "version": "1.0.0"}, "failure": failure, "payload": payload}}
+    return {
+        "schema": schema,
+        "data": {"processor": {"artifact": artifact, "version": "1.0.0"}, "failure": failure, "payload": payload},
+    }
 
 
 def broken(schema: str, *reports: dict[str, Any]) -> dict[str, Any]:
@@ -30,7 +33,11 @@ def report(keyword: str, *targets: str, path: str = "$.p", message: str = "secre
     [
         (report("required", "sku", path="$"), f"The property `sku` is missing, which the schema {USER} requires.", "send `sku`"),
         (report("required", "k", path="$.a[0]"), "The property `k` at `$.a[0]` is missing", "make it optional"),
-        (report("additionalProperties", "x", path="$"), "The property `x` is not defined", "Add the property `x` to schemas/com.acme/user"),
+        (
+            report("additionalProperties", "x", path="$"),
+            "The property `x` is not defined",
+            "Add the property `x` to schemas/com.acme/user",
+        ),
         (report("type", "integer", "string"), "The value at `$.p` is of the type integer, not string", "Fix the tracker"),
         (report("unionType", "integer", "[string, null]"), "is of the type integer, not string or null", "Fix the tracker"),
         (report("maxLength", "5"), "is longer than 5 characters", "Fix the tracker"),
@@ -54,8 +61,14 @@ def test_a_broken_schema_names_the_property_and_the_file(reported: dict[str, Any
 @pytest.mark.parametrize(
     ("reported", "reason"),
     [
-        (report("atomic_field_parse_error", path="tr_tt", message="Cannot be converted to java.math.BigDecimal. Error : x"), "`tr_tt` is not a decimal"),
-        (report("atomic_field_parse_error", path="eid", message="Not a valid UUID"), "The tracker parameter `eid` is not a UUID."),
+        (
+            report("atomic_field_parse_error", path="tr_tt", message="Cannot be converted to java.math.BigDecimal. Error : x"),
+            "`tr_tt` is not a decimal",
+        ),
+        (
+            report("atomic_field_parse_error", path="eid", message="Not a valid UUID"),
+            "The tracker parameter `eid` is not a UUID.",
+        ),
         (report("atomic_field_parse_error", path="dtm", message="Formatting as x is not"), "`dtm` is a time outside the years"),
         (
             report("atomic_field_length_exceeded", path="v_tracker", message="Field is longer than maximum allowed size 100"),
@@ -85,11 +98,17 @@ def test_a_schema_that_is_itself_broken_is_to_be_corrected() -> None:
 @pytest.mark.parametrize(
     ("message", "reason"),
     [
-        ({"field": "unstruct", "value": "secret", "error": "invalid json: secret"}, "self-describing event (`ue_pr`, `ue_px`) is not valid JSON"),
+        (
+            {"field": "unstruct", "value": "secret", "error": "invalid json: secret"},
+            "self-describing event (`ue_pr`, `ue_px`) is not valid JSON",
+        ),
         ({"field": "contexts", "value": "secret", "error": "x"}, "list of entities (`co`, `cx`) is not valid JSON"),
         ({"json": {"a": "secret"}, "error": "INVALID_IGLUURI"}, "in another form than iglu:vendor/name/jsonschema/1-0-0"),
         ({"json": {}, "error": "INVALID_SCHEMAVER"}, "that is not three numbers"),
-        ({"schemaKey": USER, "schemaCriterion": "iglu:x/y/jsonschema/1-0-*"}, "where one of iglu:x/y/jsonschema/1-0-* is expected"),
+        (
+            {"schemaKey": USER, "schemaCriterion": "iglu:x/y/jsonschema/1-0-*"},
+            "where one of iglu:x/y/jsonschema/1-0-* is expected",
+        ),
     ],
 )
 def test_data_that_is_not_self_describing(message: dict[str, Any], reason: str) -> None:
@@ -105,25 +124,37 @@ def test_more_problems_are_counted() -> None:
     assert explain(row("schema_violations", failure)).reason.endswith("(2 more problems in the row.)")
 
 
+def messages(*found: dict[str, Any]) -> dict[str, Any]:
+    return {"vendor": "a", "version": "b", "messages": list(found)}
+
+
+BUILT_IN = {"enrichment": None, "message": {"field": "event", "value": None, "expectation": "x"}}
+CONFIGURED = {"enrichment": {"schemaKey": USER, "identifier": "api"}, "message": {"error": "x"}}
+PATH = {"payloadField": "path", "value": "/x", "expectation": "y"}
+FIELD = {"field": "contentType", "value": "secret", "expectation": "y"}
+NOT_JSON = {"field": "body", "value": "secret", "error": "secret"}
+API = {"field": "vendor/version", "value": "a/b", "expectation": "x"}
+
+
 @pytest.mark.parametrize(
     ("kind", "failure", "reason"),
     [
-        ("enrichment_failures", {"messages": [{"enrichment": None, "message": {"field": "event", "value": None, "expectation": "x"}}]}, "event's type"),
-        ("enrichment_failures", {"messages": [{"enrichment": {"schemaKey": USER, "identifier": "api"}, "message": {"error": "x"}}]}, "enrichment api failed"),
-        ("adapter_failures", {"vendor": "a", "version": "b", "messages": [{"field": "vendor/version", "value": "a/b", "expectation": "x"}]}, "path /a/b"),
-        ("tracker_protocol_violations", {"vendor": "a", "version": "b", "messages": [{"field": "contentType", "value": "x", "expectation": "y"}]}, "content type"),
-        ("tracker_protocol_violations", {"vendor": "a", "version": "b", "messages": [{"field": "body", "value": "x", "error": "y"}]}, "body of a request to /a/b is not JSON"),
+        ("enrichment_failures", messages(BUILT_IN), "event's type"),
+        ("enrichment_failures", messages(CONFIGURED), "enrichment api failed"),
+        ("adapter_failures", messages(API), "path /a/b"),
+        ("tracker_protocol_violations", messages(FIELD), "content type"),
+        ("tracker_protocol_violations", messages(NOT_JSON), "body of a request to /a/b is not JSON"),
         ("tracker_protocol_violations", broken(USER, report("required", "e")), "property `e`"),
-        ("collector_payload_format_violation", {"message": {"payloadField": "path", "value": "/x", "expectation": "y"}}, "path is not one"),
+        ("collector_payload_format_violation", {"message": PATH}, "path is not one"),
         ("collector_payload_format_violation", {"message": {"error": "x"}}, "not a payload as the collector writes it"),
-        ("size_violation", {"maximumAllowedSizeBytes": 5, "actualSizeBytes": 9, "expectation": "x"}, "It is 9 bytes long, more than the 5"),
+        ("size_violation", {"maximumAllowedSizeBytes": 5, "actualSizeBytes": 9}, "It is 9 bytes long, more than the 5"),
         ("generic_error", {"errors": ["x"]}, "Snowmelt itself failed"),
         ("loader_parsing_error", {"type": "NotTSV"}, "131 columns"),
-        ("loader_iglu_error", [{"schemaKey": USER, "value": "secret", "expected": "Long"}], "does not fit its column: Long is expected"),
+        ("loader_iglu_error", [{"schemaKey": USER, "value": "secret", "expected": "Long"}], "does not fit its column: Long"),
         ("loader_runtime_error", "x", "The warehouse refused"),
         ("something_new", {}, "does not know"),
     ],
-)  # fmt: skip
+)
 def test_every_kind_is_explained(kind: str, failure: Any, reason: str) -> None:
     found = explain(row(kind, failure))
     assert reason in found.reason
@@ -131,7 +162,10 @@ def test_every_kind_is_explained(kind: str, failure: Any, reason: str) -> None:
     assert "secret" not in found.reason + found.remedy
 
 
-@pytest.mark.parametrize(("artifact", "stage"), [("snowmelt-collector", "collector"), ("ssc", "collector"), ("bigquery-loader-pubsub", "loader"), ("x", "enricher")])
+@pytest.mark.parametrize(
+    ("artifact", "stage"),
+    [("snowmelt-collector", "collector"), ("ssc", "collector"), ("bigquery-loader-pubsub", "loader"), ("x", "enricher")],
+)
 def test_the_stage_is_that_of_the_program_that_refused(artifact: str, stage: str) -> None:
     assert explain(row("size_violation", {}, artifact=artifact)).stage == stage
 
@@ -143,9 +177,16 @@ def test_the_event_and_its_app_are_named() -> None:
     assert (found.event_id, found.app_id) == (None, "q")
 
 
-JSON = st.recursive(st.none() | st.integers() | st.text(max_size=5), lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner))
-KINDS = st.sampled_from(["schema_violations", "enrichment_failures", "adapter_failures", "size_violation", "loader_iglu_error", "?"])
-MESSAGE = st.dictionaries(st.sampled_from(["schemaKey", "error", "json", "field", "message", "enrichment", "dataReports", "expected"]), JSON)
+JSON = st.recursive(
+    st.none() | st.integers() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner),
+)
+KINDS = st.sampled_from(
+    ["schema_violations", "enrichment_failures", "adapter_failures", "size_violation", "loader_iglu_error", "?"]
+)
+MESSAGE = st.dictionaries(
+    st.sampled_from(["schemaKey", "error", "json", "field", "message", "enrichment", "dataReports", "expected"]), JSON
+)
 
 
 @given(KINDS, st.lists(MESSAGE | JSON, max_size=3) | JSON, JSON)

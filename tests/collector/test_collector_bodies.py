@@ -101,7 +101,7 @@ def test_an_endless_body_is_cut_off_with_an_answer(listening: Make) -> None:
 
 
 def test_bodies_beyond_the_memory_limit_are_asked_to_come_back(listening: Make) -> None:
-    server = listening(limits={"memory_bytes": 200_000}, timeouts={"retry_after": 7})
+    server = listening(limits={"memory_bytes": 200_000, "body_bytes": 190_000}, timeouts={"retry_after": 7})
     with server.connect() as first, server.connect() as second:
         request = post(b"x" * 150_000, headers=ORIGIN)
         first.say(request[:-10])

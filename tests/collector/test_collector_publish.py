@@ -128,7 +128,7 @@ def test_memory_is_bounded_and_given_back() -> None:
         gate.go.release(2)
         assert await asyncio.gather(first, second) == [True, True]
         gate.go.release()
-        assert await commits.store([("raw", b"x" * 100)]) is True
+        assert await commits.store([("raw", b"x" * 1000)]) is True
 
     run(scenario, limit=100)
 

@@ -57,6 +57,7 @@ def test_file_and_environment(tmp_path: Path) -> None:
         ("collector.root", 'headers = {Content-Length = "1"}', "collector.root.headers"),
         ("collector.crossdomain", "domains = ['\"/>']", "collector.crossdomain.domains"),
         ("collector.limits", "record_bytes = 0", "collector.limits.record_bytes"),
+        ("collector.limits", "memory_bytes = 1000", "collector.limits"),
         ("collector.timeouts", "store = 0", "collector.timeouts.store"),
     ],
 )

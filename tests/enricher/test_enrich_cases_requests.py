@@ -1,9 +1,6 @@
 """Cases of the enrichment specification: from bytes to the events of a request. The number of a case starts its test's id."""
 
-import base64
-import gzip
 import json
-from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
@@ -151,21 +148,6 @@ def test_12_to_16_the_client_address(get: Any, headers: list[str], address: str)
     assert get(headers=headers).event["user_ipaddress"] == address
 
 
-def test_17_a_container_holds_several_payloads(process: Any, rig: Any) -> None:
-    found = process(rig.packed(*(rig.record(f"e=pv&aid={number}") for number in range(3))))
-    assert [event["app_id"] for event in found.good] == ["0", "1", "2"]
-
-
-def test_18_a_payload_too_long_for_its_container_is_a_size_violation_and_the_rest_goes_on(build: Any, rig: Any) -> None:
-    message = rig.packed(b"x" * 222, rig.record("e=pv"))
-    found = rig.outcome(build(settings={"max_payload_bytes": 221}), message)
-    assert found.kinds == ["size_violation"]
-    assert found.bad[0]["data"]["failure"]["maximumAllowedSizeBytes"] == 221
-    assert found.bad[0]["data"]["failure"]["actualSizeBytes"] == 222
-    assert found.bad[0]["data"]["payload"] == base64.b64encode(message).decode()
-    assert len(found.good) == 1
-
-
 @pytest.mark.parametrize("query", [None, ""], ids=["none", "empty"])
 def test_19_the_first_protocol_needs_a_query(ask: Any, query: str | None) -> None:
     found = ask(query)
@@ -281,28 +263,3 @@ def test_33_broken_entities_reject_a_redirect(ask: Any) -> None:
 @pytest.mark.parametrize("parameter", ["co", "cx"])
 def test_entities_without_a_value_do_not_stop_a_redirect(ask: Any, parameter: str) -> None:
     assert "uri_redirect" in ask(f"u=https%3A%2F%2Fx.example&e=se&{parameter}", path="/r/tp2").event["contexts"]
-
-
-def test_a_compressed_message_that_breaks_off_keeps_what_came_before(process: Any, rig: Any) -> None:
-    whole = rig.packed(rig.record("e=pv"), b"x" * 100_000)
-    found = process(whole[: len(whole) - 20])
-    assert len(found.good) == 1
-    assert found.messages[0]["error"] == "corrupt compressed payload"
-
-
-def test_another_container_version_is_named(process: Any, rig: Any) -> None:
-    assert process(rig.packed(versions=b"\1\2")).messages[0]["error"] == "Unsupported versions in compressed record header: 1, 2"
-
-
-def test_a_container_may_not_unfold_without_bound(build: Any, rig: Any) -> None:
-    message = rig.packed(b"\0" * 5_000_000)
-    assert len(message) < 10_000
-    assert (
-        rig.outcome(build(settings={"max_unpacked_bytes": 1_000_000}), message)
-        .messages[0]["error"]
-        .startswith("compressed payload")
-    )
-
-
-def test_garbage_that_starts_like_gzip_is_accounted_for(process: Any, tmp_path: Path) -> None:
-    assert process(gzip.compress(b"\1\1")[:2] + b"junk").kinds == ["collector_payload_format_violation"]

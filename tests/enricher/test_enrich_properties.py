@@ -15,8 +15,13 @@ from enricher.parameters import TABLE
 
 TEXT = st.text(max_size=40)
 NAMES = st.sampled_from([*TABLE, "co", "cx", "ue_pr", "ue_px", "unknown"])
-VALUES = st.one_of(TEXT, st.from_regex(r"[0-9.xeE+-]{1,20}", fullmatch=True), st.sampled_from(["pv", "ue", "null", "", "http://h/?a=%"]))
-JSON = st.recursive(st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), TEXT), lambda inner: st.lists(inner) | st.dictionaries(TEXT, inner))
+VALUES = st.one_of(
+    TEXT, st.from_regex(r"[0-9.xeE+-]{1,20}", fullmatch=True), st.sampled_from(["pv", "ue", "null", "", "http://h/?a=%"])
+)
+JSON = st.recursive(
+    st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), TEXT),
+    lambda inner: st.lists(inner) | st.dictionaries(TEXT, inner),
+)
 PATHS = st.sampled_from(
     ["/i", "/com.snowplowanalytics.snowplow/tp2", "/r/tp2", "/com.snowplowanalytics.iglu/v1", "/com.sendgrid/v3", "", "/a/b/c"]
 )
@@ -73,7 +78,10 @@ def test_any_request_is_accounted_for(enricher: Any, data: Any) -> None:
 @MANY
 @given(st.lists(st.dictionaries(NAMES, VALUES, max_size=12), min_size=1, max_size=3))
 def test_any_parameters_are_accounted_for_event_by_event(enricher: Any, rig: Any, events: list[dict[str, str]]) -> None:
-    allowed = [{"tv": "t", "p": "web", "e": "pv", **{k: v for k, v in event.items() if k not in ("cv", "unknown") and k[:3] != "ev_"}} for event in events]
+    allowed = [
+        {"tv": "t", "p": "web", "e": "pv", **{k: v for k, v in event.items() if k not in ("cv", "unknown") and k[:3] != "ev_"}}
+        for event in events
+    ]
     uri = "iglu:com.snowplowanalytics.snowplow/payload_data/jsonschema/1-0-4"
     body = json.dumps({"schema": uri, "data": allowed})
     record = rig.record(None, path="/com.snowplowanalytics.snowplow/tp2", body=body, content_type="application/json")

@@ -1,6 +1,5 @@
 """A bad row holds enough to send what failed through the enricher again, as the same event."""
 
-import base64
 import json
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from backbone import thrift
 from backbone.iglu import build_resolver
 from backbone.iglu.validator import Validator
 from backbone.replayable import raw_payload
+from backbone.selfdescribing import parse_key
 from backbone.settings import IgluSettings
 from enricher.enrich import Enricher
 from enricher.enrichments import Enrichments
@@ -95,20 +95,22 @@ def test_an_id_that_was_none_is_replaced(stages: Any, rig: Any) -> None:
     assert rig.outcome(stages[1], payload).event["event_id"] == failed.failed[0]["event_id"]
 
 
-def test_the_fingerprint_stays_the_same(tmp_path: Path, rig: Any, stages: Any) -> None:
-    import hashlib
-
-    step = EventFingerprint(frozenset(("eid",)), hashlib.sha256) if _takes_two() else None
-    if step is None:
-        pytest.skip("the fingerprint enrichment is built another way")
-
-
-def _takes_two() -> bool:
-    return False
+@pytest.mark.parametrize(("sent", "excluded"), [(True, ()), (False, ("eid",))], ids=["id sent", "id not sent but not counted"])
+def test_the_fingerprint_stays_the_same(stages: Any, rig: Any, sent: bool, excluded: tuple[str, ...]) -> None:
+    broken, mended = stages
+    key = parse_key("iglu:com.snowplowanalytics.snowplow/event_fingerprint_config/jsonschema/1-0-1")
+    for enricher in stages:
+        enricher._fingerprint = [EventFingerprint(key, "SHA256", excluded).enrich]
+    record = rig.record(f"e=ue&aid=%C3%BC&{f'eid={rig.event_id}&' if sent else ''}ue_px={rig.base64(rig.unstruct(ORDER))}")
+    payload = raw_payload(rig.outcome(broken, record).bad[0])
+    assert payload is not None
+    assert rig.outcome(mended, payload).event["event_fingerprint"] == rig.outcome(mended, record).event["event_fingerprint"]
 
 
 def test_the_iglu_webhook_comes_back(stages: Any, rig: Any) -> None:
-    record = rig.record("aid=a", path="/com.snowplowanalytics.iglu/v1", body=json.dumps(ORDER), content_type="application/json", **REQUEST)
+    record = rig.record(
+        "aid=a", path="/com.snowplowanalytics.iglu/v1", body=json.dumps(ORDER), content_type="application/json", **REQUEST
+    )
     wanted, again = replayed(stages, rig, record)
     without_id = [{k: v for k, v in event.items() if k != "event_id"} for event in wanted + again]
     assert without_id[0] == without_id[1]
@@ -116,7 +118,12 @@ def test_the_iglu_webhook_comes_back(stages: Any, rig: Any) -> None:
 
 @pytest.mark.parametrize(
     ("path", "query"),
-    [("/r/tp2", "aid=1&n=%C3%A9&novalue&u&x=%00%2B+y"), ("/com.sendgrid/v3", None), (TP2, "a=b"), ("/com.sandgrod/v3", "a=1&a=2")],
+    [
+        ("/r/tp2", "aid=1&n=%C3%A9&novalue&u&x=%00%2B+y"),
+        ("/com.sendgrid/v3", None),
+        (TP2, "a=b"),
+        ("/com.sandgrod/v3", "a=1&a=2"),
+    ],
 )
 def test_a_rejected_request_comes_back_whole(rig: Any, process: Any, path: str, query: str | None) -> None:
     record = rig.record(query, path=path, body='[{"x":"é"}]', content_type="application/json", **REQUEST)
@@ -139,7 +146,12 @@ def test_what_was_cut_cannot_come_back(build: Any, rig: Any) -> None:
 
 @pytest.mark.parametrize(
     "row",
-    [{}, {"schema": 5}, {"schema": "iglu:x/schema_violations/y/1-0-0", "data": {"payload": {"raw": {}}}}, {"schema": "a/generic_error", "data": {"payload": "!"}}],
+    [
+        {},
+        {"schema": 5},
+        {"schema": "iglu:x/schema_violations/y/1-0-0", "data": {"payload": {"raw": {}}}},
+        {"schema": "a/generic_error", "data": {"payload": "!"}},
+    ],
 )
 def test_rows_that_are_none_give_nothing(row: Any) -> None:
     assert raw_payload(row) is None
@@ -151,7 +163,9 @@ NAMES = st.sampled_from(["aid", "page", "uid", "duid", "se_ca", "refr", "lang", 
 
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.dictionaries(NAMES, st.none() | TEXT), st.integers(-(10**15), 10**15), st.none() | TEXT, st.lists(TEXT, max_size=2))
-def test_any_event_comes_back_as_itself(stages: Any, rig: Any, given: dict[str, Any], moment: int, agent: Any, headers: list[str]) -> None:
+def test_any_event_comes_back_as_itself(
+    stages: Any, rig: Any, given: dict[str, Any], moment: int, agent: Any, headers: list[str]
+) -> None:
     query = "&".join(quote(name) if value is None else f"{quote(name)}={quote(value, safe='')}" for name, value in given.items())
     fixed = f"e=ue&eid={rig.event_id}&ue_px={rig.base64(rig.unstruct(ORDER))}"
     record = rig.record(f"{fixed}&{query}", timestamp=moment, user_agent=agent, headers=headers)
@@ -162,4 +176,3 @@ def test_any_event_comes_back_as_itself(stages: Any, rig: Any, given: dict[str, 
     payload = raw_payload(row)
     assert payload is not None
     assert thrift.decode(payload).timestamp == moment
-    assert base64.b64encode(payload)

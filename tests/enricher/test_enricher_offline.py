@@ -38,7 +38,12 @@ def test_every_line_is_traced_and_good_failed_and_bad_are_kept_apart(configured:
     assert offline.run(configured, str(source), good, failed, bad, trace) == 0
     traced = [json.loads(line) for line in trace.read_text("utf-8").splitlines()]
     assert [line["line"] for line in traced] == [1, 2, 3, 4]
-    assert [(len(line["good"]), len(line["failed"]), len(line["bad"])) for line in traced] == [(1, 0, 0), (0, 0, 1), (0, 0, 1), (0, 1, 1)]
+    assert [(len(line["good"]), len(line["failed"]), len(line["bad"])) for line in traced] == [
+        (1, 0, 0),
+        (0, 0, 1),
+        (0, 0, 1),
+        (0, 1, 1),
+    ]
     assert good.read_text().rstrip("\n") == traced[0]["good"][0]
     assert len(traced[0]["good"][0].split("\t")) == len(COLUMNS)
     assert failed.read_text().count("\n") == 1

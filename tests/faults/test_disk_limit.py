@@ -4,6 +4,7 @@ import http.client
 import json
 import signal
 import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -60,6 +61,7 @@ def test_full_then_drained(pipeline: Pipeline, running: list["subprocess.Popen[b
     assert size < 10_000_000
 
     running.append(pipeline.service("enricher"))
+    time.sleep(4)  # long enough for the enricher to fill files that the loader, never here before, must still find
     running.append(pipeline.service("loader"))
     refused = event("pv")
     eventually(lambda: post(pipeline, refused)[0] == 200, 60, what="200 again, the consumers having caught up")

@@ -1,10 +1,10 @@
-"""The parts of the documentation that are made from the program: every setting, every command and flag.
+"""The parts of the documentation that are made from the program: every setting, every command and flag, every deviation.
 
-`make docs` writes them between the markers of docs/configuration.md and docs/commands.md; tests/test_docs.py sees that they are
-up to date.
+`make docs` writes them between the markers of the pages in PAGES; tests/test_docs.py sees that they are up to date.
 """
 
 import inspect
+import json
 import re
 from collections.abc import Callable, Iterator
 from enum import Enum
@@ -108,7 +108,26 @@ def metavar(parameter: Any) -> str:
     return "" if getattr(parameter, "is_flag", False) else str(parameter.metavar or "")
 
 
-PAGES: dict[str, Callable[[], str]] = {"docs/configuration.md": settings, "docs/commands.md": commands}
+def begun(text: str) -> str:
+    """With a capital letter, unless it begins with a name from the program."""
+    return text[:1].upper() + text[1:] if text.split(" ")[0].isalpha() else text
+
+
+def deviations() -> str:
+    """The reasons in the lists that the comparisons with the real programs read."""
+    parts = []
+    for file in sorted((ROOT / "tests/conformance").glob("*_deviations.json")):
+        reasons = sorted({one_line(entry["reason"]) for entry in json.loads(file.read_text("utf-8"))})
+        title = file.name.removesuffix("_deviations.json")
+        parts.append(f"### {title}\n\n" + "\n".join(f"- {begun(reason)}" for reason in reasons))
+    return "\n\n".join(part for part in parts if part.count("\n") > 1)
+
+
+PAGES: dict[str, Callable[[], str]] = {
+    "docs/configuration.md": settings,
+    "docs/commands.md": commands,
+    "docs/compatibility.md": deviations,
+}
 
 
 def renewed(page: str) -> str:
