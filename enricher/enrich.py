@@ -59,6 +59,7 @@ class Enricher:
         self._validator = validator
         self._limits = limits
         self._maker: Processor = badrow.processor(ARTIFACT)
+        self._version = self._maker.name
         chosen = enrichments
         self._before_referrer = [step.enrich for step in (chosen.ua_parser,) if step]
         self._after_referrer = [step.enrich for step in (chosen.referer_parser, chosen.campaign_attribution) if step]
@@ -115,8 +116,7 @@ class Enricher:
 
     def _event(self, origin: Request, given: Parameters, clock: int) -> list[Output]:
         """One event, through all phases; a failure in one does not stop the next."""
-        event = Event()
-        inputs = self._set_up(event, origin, given, clock)
+        event, inputs = self._set_up(origin, given, clock)
         working = Working(event, given, origin.payload.headers)
         self._enrich(working, origin)
         derived, outputs = entities.validate_derived(working.entities, self._validator, inputs)
@@ -132,13 +132,11 @@ class Enricher:
         event.derived_contexts = [*failures.entities(found, self._maker, timestamps.iso(clock)), *derived]
         return self._failed(event, problems, origin.event_json(given), clock)
 
-    def _set_up(self, event: Event, origin: Request, given: Parameters, clock: int) -> entities.Inputs:
+    def _set_up(self, origin: Request, given: Parameters, clock: int) -> tuple[Event, entities.Inputs]:
         """Phase 1: defaults, the tracker's parameters, the event's own entities."""
-        fields = event.__dict__
-        defaults, bad_time = builtin.defaults(origin)
-        fields.update(defaults)
+        fields, bad_time = builtin.defaults(origin)
         fields["etl_tstamp"] = timestamps.column(clock)
-        fields["v_etl"] = self._maker.name
+        fields["v_etl"] = self._version
         wrong = [AtomicError(*error, PARSE_ERROR) for error in parameters.apply(given, fields)]
         if "event_id" not in fields:
             fields["event_id"] = str(uuid.uuid4())
@@ -147,9 +145,10 @@ class Enricher:
         inputs = entities.unpack(given, self._validator, self._limits.depth)
         if wrong:
             inputs.violations.insert(0, AtomicViolation(tuple(wrong)))
-        event.unstruct_event = inputs.unstruct
-        event.contexts = inputs.contexts
-        return inputs
+        fields["unstruct_event"], fields["contexts"] = inputs.unstruct, inputs.contexts
+        event = Event()
+        event.__dict__ = fields
+        return event, inputs
 
     def _enrich(self, working: Working, origin: Request) -> None:
         """Phase 2: the built-in steps and the configured enrichments, in the order Snowplow fixed."""

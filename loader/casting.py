@@ -229,20 +229,18 @@ def _struct(kind: Struct, encoding: Encoding, shown: Struct | None = None, given
         result = start.copy()
         faults: list[WrongType] = []
         find = value.get
-        for name, key, plain, nullable, element, kind_name, several in fields:
-            try:
-                if several is not None:
-                    found = several(value)
-                elif (found := find(key)) is None:
-                    if not nullable:
-                        faults.append(WrongType(None, kind_name))
-                elif type(found) is not plain:
-                    found = element(found)
-            except CastError as error:
-                faults.extend(error.faults)
-                continue
-            if found is not None:
+        for name, key, plain, nullable, other in fields:
+            found = find(key)
+            if type(found) is plain:
                 result[name] = found
+            elif found is not None or not nullable:
+                try:
+                    found = other(found, value)
+                except CastError as error:
+                    faults.extend(error.faults)
+                    continue
+                if found is not None:
+                    result[name] = found
         if faults:
             raise CastError(faults)
         return result
@@ -251,22 +249,35 @@ def _struct(kind: Struct, encoding: Encoding, shown: Struct | None = None, given
 
 
 class _Compiled(NamedTuple):
+    """`plain`: values of this Python type are taken as they are. `nullable`: null or missing is fine and stores nothing."""
+
     name: str
     key: str
-    plain: type | None
+    plain: type
     nullable: bool
-    element: Cast
-    kind_name: str
-    several: Cast | None
-    """For a field read from several keys: takes the whole object."""
+    other: Callable[[Any, dict[str, Any]], Any]
+    """Of any other value, and the object it is in."""
 
 
 def _compiled(field: Field, encoding: Encoding) -> _Compiled:
-    element = compile_cast(field.type, encoding)
-    plain = _AS_THEY_ARE.get(field.type) if isinstance(field.type, Scalar) else None
-    several = _from_several(field, element) if len(field.accessors) > 1 else None
     name = field.name or encoding.unnamed
-    return _Compiled(name, field.accessors[0], plain, field.nullable, element, str(field.type), several)
+    element = compile_cast(field.type, encoding)
+    if len(field.accessors) > 1:
+        several = _from_several(field, element)
+        return _Compiled(name, field.accessors[0], _Never, False, lambda _, value: several(value))
+    plain = _AS_THEY_ARE.get(field.type, _Never) if isinstance(field.type, Scalar) else _Never
+    kind = str(field.type)
+
+    def other(found: Any, _: dict[str, Any]) -> Any:
+        if found is None:
+            raise CastError([WrongType(None, kind)])
+        return element(found)
+
+    return _Compiled(name, field.accessors[0], plain, field.nullable, other)
+
+
+class _Never:
+    """The type of no JSON value."""
 
 
 def _from_several(field: Field, element: Cast) -> Cast:

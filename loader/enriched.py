@@ -88,8 +88,9 @@ def _read(line: str, cells: list[str]) -> tuple[EnrichedEvent, list[InvalidValue
     faults: list[InvalidValue] = []
     money: list[str] = []
     for name, convert, what in _TYPED:
-        if name in row:
-            value = convert(row[name])
+        cell = row.get(name)
+        if cell is not None:
+            value = convert(cell)
             if value is None:
                 faults.append(InvalidValue(name, row.pop(name), f"Cannot parse key {name} into {what}"))
             elif value is _BAD_MONEY:
@@ -197,7 +198,10 @@ def _entities(row: dict[str, Any], column: str, faults: list[InvalidValue]) -> l
         value, exact = _outer(text, _CONTEXTS)
         if type(value) is not list:
             raise _Shape(f"Got value '{jsontext.dumps(value)[:100]}' with wrong type, expecting array")
-        return [_inner(item, exact, f"[{at}]") for at, item in enumerate(value)]
+        try:
+            return [from_value(item, exact) for item in value]
+        except InvalidIglu:
+            return [_inner(item, exact, f"[{at}]") for at, item in enumerate(value)]
     except jsontext.JsonError as problem:
         faults.append(InvalidValue(column, text, f"ParsingFailure: {problem}"))
     except _Shape as problem:

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from backbone.bus import segment
+from backbone.bus.checkpointing import Checkpointer
 from backbone.bus.protocol import Positions, Stream
 from backbone.bus.segment import SUFFIX, Segment
 from backbone.errors import BusFull, BusUnavailable
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("snowmelt.bus")
 _RECORD_OVERHEAD = 24
 _MEASURE_EVERY = 1.0
+_FOLD_EVERY = 8_000_000
 
 
 class LogPublisher:
@@ -33,13 +35,14 @@ class LogPublisher:
         self._limit = limit
         self._folder.mkdir(exist_ok=True)
         self._lock = self._locked()
-        self._used = self._unmeasured = 0
+        self._used = self._unmeasured = self._unfolded = 0
         self._measured = 0.0
         try:
             self._open_newest()
         except BaseException:
             os.close(self._lock)
             raise
+        self._checkpointer = Checkpointer()
 
     def _locked(self) -> int:
         handle = os.open(self._folder / "writer.lock", os.O_RDWR | os.O_CREAT, 0o600)
@@ -59,7 +62,7 @@ class LogPublisher:
             # Microseconds since 1970: a log made anew never reuses offsets that some consumer remembers.
             self._begin(time.time_ns() // 1000)
             return
-        newest = Segment(paths[-1], writable=True, segment_bytes=self._bus.segment_bytes)
+        newest = Segment(paths[-1], writable=True)
         if not newest.ready:
             if len(paths) > 1:
                 before = Segment(paths[-2], writable=False)
@@ -72,8 +75,7 @@ class LogPublisher:
         self._segment_used = segment.size(newest.path)
 
     def _begin(self, offset: int) -> None:
-        path = self._folder / f"{offset:020d}{SUFFIX}"
-        opened = Segment(path, writable=True, segment_bytes=self._bus.segment_bytes)
+        opened = Segment(self._folder / f"{offset:020d}{SUFFIX}", writable=True)
         opened.initialise(self._consumed, self._totals)
         directory = os.open(self._folder, os.O_RDONLY)
         try:
@@ -106,8 +108,12 @@ class LogPublisher:
         self._used += weight
         self._unmeasured += weight
         self._segment_used += weight
+        self._unfolded += weight
         if self._segment_used >= self._bus.segment_bytes:
             self._roll()
+        elif self._unfolded >= min(_FOLD_EVERY, self._bus.segment_bytes // 4):
+            self._unfolded = 0
+            self._checkpointer.fold(self._segment.path)
 
     def _recover(self, problem: sqlite3.Error) -> None:
         """After a failed commit nothing in memory is trusted: the file is opened anew, its content decides."""
@@ -127,8 +133,7 @@ class LogPublisher:
         except (sqlite3.Error, OSError) as problem:
             log.error("log %s cannot begin a new file: %s", self._producer, problem)
             return
-        sealed.seal()
-        sealed.close()
+        self._checkpointer.seal(sealed)
         self._collect()
 
     def _make_room(self, weight: int, limit: int) -> None:
@@ -164,5 +169,6 @@ class LogPublisher:
         return dict(self._consumed)
 
     def close(self) -> None:
+        self._checkpointer.close()
         self._segment.close()
         os.close(self._lock)

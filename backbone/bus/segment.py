@@ -15,7 +15,6 @@ STREAMS: tuple[Stream, ...] = ("raw", "enriched", "failed", "bad")
 SUFFIX = ".sqlite"
 _VERSION = 1
 _PAGE = 8192
-_LONGEST_WAL_PAGES = 2000
 _SCHEMA = "".join(f"CREATE TABLE {stream} (offset INTEGER PRIMARY KEY, data BLOB NOT NULL);" for stream in STREAMS) + (
     "CREATE TABLE consumed (log TEXT PRIMARY KEY, offset INTEGER NOT NULL) WITHOUT ROWID;"
     "CREATE TABLE totals (stream TEXT PRIMARY KEY, records INTEGER NOT NULL) WITHOUT ROWID;"
@@ -53,7 +52,7 @@ def delete(path: Path) -> None:
 class Segment:
     """An open file. One writer at a time; any number of readers, in other processes too."""
 
-    def __init__(self, path: Path, *, writable: bool, segment_bytes: int = 0) -> None:
+    def __init__(self, path: Path, *, writable: bool) -> None:
         self.path = path
         self.first = first_offset(path)
         mode = "rwc" if writable else "rw"
@@ -64,9 +63,8 @@ class Segment:
             self._db.execute(f"PRAGMA page_size={_PAGE}")
             self._db.execute("PRAGMA journal_mode=WAL")
             self._db.execute("PRAGMA synchronous=FULL")
-            pages = min(_LONGEST_WAL_PAGES, max(16, segment_bytes // _PAGE // 4))
-            self._db.execute(f"PRAGMA wal_autocheckpoint={pages}")
-            self._db.execute(f"PRAGMA journal_size_limit={2 * pages * _PAGE}")
+            self._db.execute("PRAGMA wal_autocheckpoint=0")
+            self._db.execute("PRAGMA journal_size_limit=0")
         else:
             self._db.execute("PRAGMA query_only=ON")
         self._check_version()

@@ -101,6 +101,7 @@ class DuckLake:
         run = self._connection.execute
         run(f"CREATE TABLE IF NOT EXISTS {EVENTS} ({columns})")
         run(f"CREATE TABLE IF NOT EXISTS {POSITIONS} (log VARCHAR, position BIGINT)")
+        run("CALL lake.set_option('parquet_compression', 'zstd')")  # a third of the default's size in the same time
         # Rewritten with every batch: kept in the catalog instead of a Parquet file each time.
         run(f"CALL lake.set_option('data_inlining_row_limit', 1000, table_name => '{POSITIONS}')")
 

@@ -15,6 +15,7 @@ from loader.warehouses.ducklake_types import as_read, identifier, type_text
 from loader.warehouses.protocol import Row, Shape
 
 _BUFFER = 16 * 1024 * 1024
+_WRITE = 1024 * 1024
 
 
 class RowReader:
@@ -65,17 +66,17 @@ class RowReader:
         """Length of the longest line, in bytes."""
         lines = [_line(row) for row in rows]
         # Overwritten in place: new pages for a new file each time would cost as much as a tenth of the whole work.
-        with open(os.open(self._file, os.O_RDWR | os.O_CREAT, 0o600), "wb") as file:
-            file.write(b"\n".join(lines))
+        with open(os.open(self._file, os.O_RDWR | os.O_CREAT, 0o600), "wb", buffering=_WRITE) as file:
+            file.writelines(lines)
             file.truncate()
         return max(map(len, lines))
 
 
 def _line(row: Row) -> bytes:
     try:
-        return orjson.dumps(row)
+        return orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE)
     except TypeError:  # lone surrogates
-        return jsontext.dumps(row, exact=False).encode()
+        return jsontext.dumps(row, exact=False).encode() + b"\n"
 
 
 def _expression(name: str, shape: Shape) -> str:
