@@ -4,6 +4,7 @@ Nothing of an event's data is quoted but the names of properties and parameters:
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple
 
 from backbone import reports
@@ -112,12 +113,10 @@ def _enrichment(message: Json) -> Finding:
     field = _text(said.get("field"))
     if name is None and field in _BUILT_IN:
         reason, remedy = _BUILT_IN[field]
-        return Finding(reason, f"{remedy}; then run `snowmelt replay --reason enrichment_failures`.")
+        return Finding(reason, f"{remedy}, for events to come.")
     if name is None:
         error = _text(said.get("error")) or _text(said.get("expectation")) or "a built-in step failed"
-        return Finding(
-            f"{error[:200]}.", "Fix the URL the tracker sends; then run `snowmelt replay --reason enrichment_failures`."
-        )
+        return Finding(f"{error[:200]}.", "Fix what the tracker sends, for events to come.")
     about = f" at the field `{field}`" if field else ""
     remedy = (
         "Check the enrichment's configuration and the service it asks; then run `snowmelt replay --reason enrichment_failures`."
@@ -125,11 +124,11 @@ def _enrichment(message: Json) -> Finding:
     return Finding(f"The enrichment {name} failed{about}.", remedy, _text(enrichment.get("schemaKey")))
 
 
-def _request(data: Json) -> Finding:
+def _request(kind: str, data: Json) -> Finding:
     failure = _object(data.get("failure"))
     api = f"/{failure.get('vendor')}/{failure.get('version')}"
     nothing = Finding(f"A request to {api} holds no events that can be understood.", reports.REPLAY_ALL)
-    return _several(_objects(failure.get("messages")), lambda message: reports.request(message, api), nothing)
+    return _several(_objects(failure.get("messages")), lambda message: reports.request(message, api, kind), nothing)
 
 
 def _payload_format(data: Json) -> Finding:
@@ -187,8 +186,8 @@ def _unknown(data: Json) -> Finding:
 _FINDERS: dict[str, Callable[[Json], Finding]] = {
     "schema_violations": _schema_violations,
     "enrichment_failures": _enrichment_failures,
-    "tracker_protocol_violations": _request,
-    "adapter_failures": _request,
+    "tracker_protocol_violations": partial(_request, "tracker_protocol_violations"),
+    "adapter_failures": partial(_request, "adapter_failures"),
     "collector_payload_format_violation": _payload_format,
     "size_violation": _size,
     "generic_error": _generic,

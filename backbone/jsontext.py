@@ -10,6 +10,7 @@ Printing follows circe's compact printer, which the enriched format inherits: on
 
 import json
 import re
+from collections.abc import Iterable
 from typing import Any
 
 import orjson
@@ -121,6 +122,7 @@ def _nesting(text: str) -> int:
 
 def depth(value: Any, limit: int = MAX_DEPTH) -> int:
     """Levels of nesting, a scalar being 1; stops counting one past `limit`."""
+    items: Iterable[Any]
     if type(value) is dict:
         items = value.values()
     elif type(value) is list:

@@ -5,7 +5,9 @@ from typing import Any, NamedTuple
 Json = dict[str, Any]
 
 REPLAY_ALL = "Mend what is wrong; then run `snowmelt replay`."
-_STANDARD = "iglu:com.snowplowanalytics.snowplow/"
+_TO_COME = "for events to come"
+_STANDARD = "iglu:com.snowplowanalytics."
+_ATOMIC = "iglu:com.snowplowanalytics.snowplow/atomic/jsonschema/1-0-0"
 
 
 class Finding(NamedTuple):
@@ -17,13 +19,13 @@ class Finding(NamedTuple):
 
 
 def violation(message: Json) -> Finding:
-    """A message of `schema_violations`, `loader_iglu_error`, or the Iglu ones of `tracker_protocol_violations`."""
+    """A message of `schema_violations`, `loader_iglu_error`, or the Iglu ones of a rejected request."""
     schema = _text(message.get("schemaKey"))
     if schema is None:
         return _without_schema(message)
     if "schemaCriterion" in message:
         reason = f"The data is wrapped in the schema {schema}, where one of {message['schemaCriterion']} is expected."
-        return Finding(reason, f"Fix how the tracker wraps its data; then run `{_replay(schema)}`.", schema)
+        return Finding(reason, f"Fix how the tracker wraps its data, {_TO_COME}.", schema)
     error = message.get("error")
     if not isinstance(error, dict):
         return _fits_no_column(schema, message)
@@ -38,26 +40,22 @@ def violation(message: Json) -> Finding:
     return _invalid(schema, reports)
 
 
-def request(message: Json, api: str) -> Finding:
-    """A message of `adapter_failures` or `tracker_protocol_violations`; `api` is the request's path."""
+def request(message: Json, api: str, kind: str) -> Finding:
+    """A message of `adapter_failures` or `tracker_protocol_violations` (the `kind`); `api` is the request's path."""
     field = _text(message.get("field"))
-    replay = "run `snowmelt replay --reason tracker_protocol_violations` or `--reason adapter_failures`"
     if field == "vendor/version":
-        reason = f"Nothing is known about requests to the path {api}."
-        return Finding(
-            reason, "Correct the tracker's or webhook's address: trackers post to /com.snowplowanalytics.snowplow/tp2."
-        )
+        remedy = "Correct the tracker's or webhook's address (trackers post to /com.snowplowanalytics.snowplow/tp2)"
+        return Finding(f"Nothing is known about requests to the path {api}.", f"{remedy}, {_TO_COME}.")
     if field is not None and "error" in message:
-        return Finding(f"The {_part(field)} of a request to {api} is not JSON.", f"Fix what the sender posts; then {replay}.")
+        return Finding(f"The {_part(field)} of a request to {api} is not JSON.", f"Fix what the sender posts, {_TO_COME}.")
     if field is not None:
         expectation = _text(message.get("expectation")) or "unusable"
         reason = f"The {_part(field)} of a request to {api} cannot be used: {expectation[:200]}."
-        return Finding(reason, f"Fix what the sender sends; then {replay}.")
+        return Finding(reason, f"Fix what the sender sends, {_TO_COME}.")
     if "schemaKey" in message or "json" in message:
         return violation(message)
-    return Finding(
-        f"A webhook request to {api} is of a type that is not known.", "Ask for the type, or stop the webhook sending it."
-    )
+    remedy = f"Stop the webhook sending it; once it is known, run `snowmelt replay --reason {kind}`."
+    return Finding(f"A webhook request to {api} is of a type that is not known.", remedy)
 
 
 def _part(field: str) -> str:
@@ -90,7 +88,7 @@ _CODES = {
 
 
 def _without_schema(message: Json) -> Finding:
-    remedy = "Fix the tracking code that builds it; then run `snowmelt replay --reason schema_violations`."
+    remedy = f"Fix the tracking code that builds it, {_TO_COME}."
     if "json" in message:
         told = _CODES.get(_text(message.get("error")) or "", "is not self-describing JSON")
         return Finding(f"A self-describing event or entity {told}.", remedy)
@@ -120,11 +118,11 @@ def _invalid(schema: str, reports: list[Json]) -> Finding:
     if not reports:
         return Finding(f"The data does not keep to the schema {schema}.", f"Fix it; then run `{_replay(schema)}`.", schema)
     first = reports[0]
-    reason, change = _atomic(first) if schema.startswith(f"{_STANDARD}atomic/") else _broken(first, schema)
+    reason, remedy = _atomic(first) if schema.startswith(_ATOMIC) else _broken(first, schema)
     more = len(reports) - 1
     if more:
         reason = f"{reason} ({more} more {'fault' if more == 1 else 'faults'} of this kind of data.)"
-    return Finding(reason, f"{change}; then run `{_replay(schema)}`.", schema)
+    return Finding(reason, f"{remedy}.", schema)
 
 
 _PROBLEMS = (
@@ -145,12 +143,10 @@ def _atomic(report: Json) -> tuple[str, str]:
     name, message = report.get("path"), _text(report.get("message")) or ""
     if report.get("keyword") == "atomic_field_length_exceeded":
         limit = message.rpartition(" ")[2]
-        return (
-            f"The field `{name}` is longer than {limit} characters.",
-            f"Send less, or set `enricher.field_limits.{name}` higher",
-        )
+        remedy = f"Set `enricher.field_limits.{name}` higher and run `{_replay(_ATOMIC)}`, or send less, {_TO_COME}"
+        return f"The field `{name}` is longer than {limit} characters.", remedy
     told = next((words for start, words in _PROBLEMS if message.startswith(start)), "has a value of the wrong kind")
-    return f"The tracker parameter `{name}` {told}.", f"Make the tracker send `{name}` in the right form or leave it out"
+    return f"The tracker parameter `{name}` {told}.", f"Make the tracker send `{name}` in the right form, {_TO_COME}"
 
 
 def _broken(report: Json, schema: str) -> tuple[str, str]:
@@ -159,17 +155,20 @@ def _broken(report: Json, schema: str) -> tuple[str, str]:
     first = targets[0] if targets else "?"
     where = "" if path == "$" else f" at `{path}`"
     if keyword == "required":
-        return (
-            f"The property `{first}`{where} is missing, which the schema {schema} requires.",
-            f"Make the tracker send `{first}`, or make it optional in {_file(schema)}",
-        )
+        reason = f"The property `{first}`{where} is missing, which the schema {schema} requires."
+        return reason, _change(schema, f"Make `{first}` optional in", f"make the tracker send `{first}`")
     if keyword == "additionalProperties":
-        return (
-            f"The property `{first}`{where} is not defined in the schema {schema}, which allows no others.",
-            f"Add the property `{first}` to {_file(schema)}, or fix the tracker",
-        )
-    told = _told(keyword, targets)
-    return f"The value at `{path}` {told}, as the schema {schema} demands.", f"Fix the tracker, or change {_file(schema)}"
+        reason = f"The property `{first}`{where} is not defined in the schema {schema}, which allows no others."
+        return reason, _change(schema, f"Add the property `{first}` to", "fix the tracker")
+    reason = f"The value at `{path}` {_told(keyword, targets)}, as the schema {schema} demands."
+    return reason, _change(schema, "Change", "fix the tracker")
+
+
+def _change(schema: str, change: str, alternative: str) -> str:
+    """What to do to the schema, if it is one's own, or else to the tracker."""
+    if schema.startswith(_STANDARD):
+        return f"{alternative[0].upper()}{alternative[1:]}, {_TO_COME} (the schema is part of the protocol, not for changing)"
+    return f"{change} {_file(schema)} and run `{_replay(schema)}`, or {alternative}, {_TO_COME}"
 
 
 _DEMANDS = {

@@ -3,6 +3,7 @@
 import struct
 from collections.abc import Sequence
 from functools import lru_cache
+from math import copysign, inf, isfinite
 
 from backbone.event import COLUMNS, POSITION, Event
 from backbone.selfdescribing import SelfDescribing
@@ -31,17 +32,26 @@ def float_text(number: float) -> str:
 
 @lru_cache(maxsize=8192)
 def _float_text(number: float) -> str:
-    (single,) = struct.unpack(">f", struct.pack(">f", number))
-    if single == 0 or single != single or single in (float("inf"), float("-inf")):
-        return {"0.0": "0.0", "-0.0": "-0.0", "nan": "NaN", "inf": "Infinity", "-inf": "-Infinity"}[str(single)]
-    digits = next(
-        text for text in (f"{single:.{n}e}" for n in range(9)) if struct.unpack(">f", struct.pack(">f", float(text)))[0] == single
-    )
+    single = _single(number)
+    if not isfinite(single):
+        return "NaN" if single != single else "Infinity" if single > 0 else "-Infinity"
+    if not single:
+        return str(single)
+    digits = next(text for text in (f"{single:.{places}e}" for places in range(9)) if _single(float(text)) == single)
     mantissa, _, exponent = digits.partition("e")
     power = int(exponent)
     if -3 <= power < 7:
         return f"{float(digits):.{max(1, len(mantissa.replace('-', '').replace('.', '')) - 1 - power)}f}"
     return f"{mantissa if '.' in mantissa else mantissa + '.0'}E{power}"
+
+
+def _single(number: float) -> float:
+    """The nearest single-precision number; infinite beyond their range."""
+    try:
+        (single,) = struct.unpack(">f", struct.pack(">f", number))
+    except OverflowError:
+        return copysign(inf, number)
+    return float(single)
 
 
 def line(event: Event) -> str:

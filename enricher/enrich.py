@@ -68,6 +68,8 @@ class Enricher:
 
     def process(self, message: bytes, clock: int) -> list[Output]:
         """Everything that comes of one raw record; `clock` in epoch milliseconds. Raises TransientError (try again later)."""
+        if not framing.is_container(message):
+            return self._guarded(message, clock)
         outputs: list[Output] = []
         for record in framing.records(message, self._limits.framing):
             if isinstance(record, bytes):

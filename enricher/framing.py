@@ -36,6 +36,11 @@ class Corrupt(NamedTuple):
     problem: str
 
 
+def is_container(message: bytes) -> bool:
+    """Whether the message is compressed and may hold several records."""
+    return message.startswith((_GZIP, _ZSTD))
+
+
 def records(message: bytes, limits: Limits) -> Iterator[bytes | TooLarge | Corrupt]:
     """Everything in the message, in order; nothing follows a `Corrupt`."""
     if message.startswith(_GZIP):
@@ -103,7 +108,7 @@ class _Unpacked:
 def _contained(stream: _Unpacked, packing: str, limits: Limits) -> Iterator[bytes | TooLarge | Corrupt]:
     try:
         yield from _records(stream, packing, limits)
-    except (EOFError, zlib.error, zstandard.ZstdError):
+    except (EOFError, ValueError, MemoryError, zlib.error, zstandard.ZstdError):
         yield Corrupt("corrupt compressed payload")
 
 

@@ -10,6 +10,7 @@ from backbone.badrow import Processor, processor
 from backbone.bus.protocol import Record
 from backbone.column_names import Kind
 from backbone.iglu.resolver import WATCH_SECONDS, Resolver
+from backbone.schema_types import Array
 from backbone.selfdescribing import SchemaKey
 from loader import badrows, failed_events
 from loader.columns import Families, Target, Unresolved
@@ -116,7 +117,9 @@ class Batches:
         batch.changes.extend(placement.changes)
         self._announce(placement.column, placement.moved or "_recovered_" in placement.column, key)
         inside = str(key.version) if outcome.versioned else None
-        return Way(placement.column, outcome.cast, outcome.merged_key, inside)
+        kind_of_column = outcome.field.type
+        drops_null = kind == "entity" and isinstance(kind_of_column, Array) and kind_of_column.nullable
+        return Way(placement.column, outcome.cast, outcome.merged_key, inside, drops_null)
 
     def _announce(self, column: str, unusual: bool, key: SchemaKey) -> None:
         if unusual and column not in self._announced:

@@ -14,7 +14,7 @@ from backbone.column_names import Kind
 from backbone.errors import RegistryUnavailable
 from backbone.iglu.failures import ResolutionFailure
 from backbone.iglu.resolver import Resolver, Schema
-from backbone.schema_types import JSON, Array, Field, Struct
+from backbone.schema_types import Array, Field, Struct
 from backbone.selfdescribing import SchemaKey, SchemaVer
 from loader.casting import Cast, Encoding, compile_cast, compile_item_cast
 
@@ -28,7 +28,7 @@ class Target:
     cast: Cast
     """Of one datum: an event's data, or one item of the entity column, version included."""
     versioned: bool
-    """Whether `_schema_version` is to be put into the datum (an entity of any JSON) before it is cast."""
+    """Whether `_schema_version` is to be put into the datum before it is cast: an entity whose column has no field for it."""
     merged_key: SchemaKey
     """The highest version the column was derived from; bad rows name it."""
     recovery: str
@@ -156,4 +156,4 @@ class Families:
         element = column.type.element
         if isinstance(element, Struct):
             return Target(column, compile_item_cast(element, str(version), self._encoding), False, key, recovery)
-        return Target(column, compile_cast(element, self._encoding), element == JSON, key, recovery)
+        return Target(column, compile_cast(element, self._encoding), True, key, recovery)

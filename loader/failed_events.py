@@ -131,7 +131,7 @@ def _row(bad: dict[str, Any], original: str) -> Row:
         "app_id": found.app_id,
         **_partly_enriched(data, found.kind),
     }
-    if found.event_id:
+    if found.event_id and "event_id" not in row:
         row["event_id"] = found.event_id
     row["failure_key"] = _key(row, data, original)
     return {name: value for name, value in row.items() if value is not None}

@@ -19,7 +19,9 @@ class Way(NamedTuple):
     cast: Cast
     merged_key: SchemaKey
     version_inside: str | None
-    """To be put into a datum of any JSON, as its column has no field for it."""
+    """To be put into a datum that is an object, as its column has no field for it."""
+    drops_null: bool
+    """Whether an entity without data leaves no item."""
 
 
 Ways = dict[tuple[Kind, SchemaKey], "Way | Unresolved | None"]
@@ -35,11 +37,9 @@ def cast_event(event: EnrichedEvent, ways: Ways) -> tuple[Row, list[dict[str, An
                 data = entity.data
                 if way.version_inside is not None and type(data) is dict:
                     data = {**data, SCHEMA_VERSION: way.version_inside}
-                item = way.cast(data)
-                if way.column in row:
-                    row[way.column].append(item)
-                else:
-                    row[way.column] = [item]
+                items = row.setdefault(way.column, [])
+                if data is not None or not way.drops_null:
+                    items.append(way.cast(data))
             except CastError as error:
                 failures.extend(badrows.wrong_type(way.merged_key, fault) for fault in error.faults)
         elif isinstance(way, Unresolved):

@@ -68,7 +68,7 @@ class Demo:
     def _rows(self, name: str, ids: list[str]) -> list[dict[str, Any]]:
         """Rows of these events once all are there, or what there is when patience ends."""
         wanted = ", ".join(f"'{event_id}'" for event_id in ids)
-        statement = f"SELECT * FROM {name} WHERE event_id IN ({wanted}) ORDER BY collector_tstamp, event_id"
+        statement = f"SELECT * FROM {name} WHERE event_id IN ({wanted})"
         deadline = time.monotonic() + _PATIENCE
         rows: list[dict[str, Any]] = []
         while len(rows) < len(ids) and time.monotonic() < deadline and not self._stop.wait(0.3):
@@ -76,7 +76,7 @@ class Demo:
                 rows = query(self._folder, statement)
             except SnowmeltError:
                 continue
-        return rows
+        return sorted(rows, key=lambda row: ids.index(row["event_id"]))
 
     def _show_rows(self, rows: list[dict[str, Any]]) -> None:
         if not rows:
@@ -89,9 +89,9 @@ class Demo:
         for row in rows:
             self._view.show(
                 Text("\nThe broken event is one row of the table failed_events", "bold"),
-                _indented(f"Event   {row['event_id']} ({_BROKEN_SCHEMA})"),
-                _indented(f"Reason  {row['reason']}"),
-                _indented(f"Remedy  {row['remedy']}"),
+                Text(f"  Event   {row['event_id']} ({_BROKEN_SCHEMA})"),
+                Text(f"  Reason  {row['reason']}"),
+                Text(f"  Remedy  {row['remedy']}"),
             )
 
     def _show_next_steps(self) -> None:
@@ -100,11 +100,11 @@ class Demo:
         failures = 'sql "select event_id, reason, remedy from failed_events"'
         self._view.show(
             Text("\nSend your own events: paste this into a page, or point any Snowplow tracker here", "bold"),
-            _indented(SNIPPET.format(url=self._view.url)),
+            _to_copy(SNIPPET.format(url=self._view.url)),
             Text("\nTry next, in another terminal", "bold"),
-            _indented(f"{self._command.format(counts)}\n{self._command.format(failures)}"),
+            _to_copy(f"{self._command.format(counts)}\n{self._command.format(failures)}"),
             Text(f"\nCure the broken event: add {_CURE} to the properties in\n{file}, then", "bold"),
-            _indented(self._command.format(f"replay --schema {_BROKEN_SCHEMA}")),
+            _to_copy(self._command.format(f"replay --schema {_BROKEN_SCHEMA}")),
             Text(""),
         )
 
@@ -135,5 +135,6 @@ def _cell(value: Any) -> str:
     return "" if value is None else str(value)
 
 
-def _indented(text: str) -> Text:
-    return Text("\n".join("  " + line for line in text.splitlines()))
+def _to_copy(text: str) -> Text:
+    """Lines for the clipboard."""
+    return Text("\n".join("  " + line for line in text.splitlines()), no_wrap=True)

@@ -97,7 +97,9 @@ class View:
     def show(self, *parts: RenderableType) -> None:
         with self._lock:
             for part in parts:
-                self.console.print(part, soft_wrap=isinstance(part, Text))
+                # What is to be copied must not be broken by us: the terminal wraps it.
+                unbroken = isinstance(part, Text) and (part.no_wrap or not self.console.is_terminal)
+                self.console.print(part, soft_wrap=bool(unbroken))
             self.console.file.flush()
 
     def refresh(self) -> None:

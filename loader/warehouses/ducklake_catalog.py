@@ -7,6 +7,7 @@ waits for locks, so that neither side disturbs the other.
 import fcntl
 import importlib.util
 import os
+import tempfile
 import time
 from pathlib import Path
 
@@ -57,6 +58,7 @@ def _attached(folder: Path, read_only: bool) -> duckdb.DuckDBPyConnection:
         connection = duckdb.connect()
         try:
             connection.execute("SET TimeZone = 'UTC'")
+            connection.execute(f"SET temp_directory = {_quoted(tempfile.gettempdir())}")
             load_extensions(connection)
             connection.execute(_attach_statement(folder, read_only))
             connection.execute(f"USE {LAKE}")

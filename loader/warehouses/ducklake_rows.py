@@ -14,7 +14,7 @@ from backbone import jsontext
 from loader.warehouses.ducklake_types import as_read, identifier, type_text
 from loader.warehouses.protocol import Row, Shape
 
-_BUFFER = 16 * 1024 * 1024
+_BUFFER = 4 * 1024 * 1024
 _WRITE = 1024 * 1024
 
 

@@ -7,8 +7,8 @@ from backbone.schema_types import Array, Decimal, Struct, Type
 from loader.enriched import MONEY
 from loader.warehouses.protocol import Leaf, ListOf, Record, Shape
 
-UNNAMED = "_"
-"""Name of the field for a property whose name is empty."""
+UNNAMED = "(unnamed)"
+"""Name of the field for a property whose name is empty; no other property can get it."""
 
 _SCALARS = {
     "String": Leaf("VARCHAR"),

@@ -31,21 +31,33 @@ def report(keyword: str, *targets: str, path: str = "$.p", message: str = "secre
 @pytest.mark.parametrize(
     ("reported", "reason", "remedy"),
     [
-        (report("required", "sku", path="$"), f"The property `sku` is missing, which the schema {USER} requires.", "send `sku`"),
-        (report("required", "k", path="$.a[0]"), "The property `k` at `$.a[0]` is missing", "make it optional"),
+        (
+            report("required", "sku", path="$"),
+            f"The property `sku` is missing, which the schema {USER} requires.",
+            "Make `sku` optional in",
+        ),
+        (report("required", "k", path="$.a[0]"), "The property `k` at `$.a[0]` is missing", "make the tracker send `k`"),
         (
             report("additionalProperties", "x", path="$"),
             "The property `x` is not defined",
             "Add the property `x` to schemas/com.acme/user",
         ),
-        (report("type", "integer", "string"), "The value at `$.p` is of the type integer, not string", "Fix the tracker"),
-        (report("unionType", "integer", "[string, null]"), "is of the type integer, not string or null", "Fix the tracker"),
-        (report("maxLength", "5"), "is longer than 5 characters", "Fix the tracker"),
-        (report("minimum", "0"), "is smaller than 0", "Fix the tracker"),
-        (report("enum", "a"), "is not one of the listed values", "Fix the tracker"),
-        (report("uuid", "secret", "uuid"), "is not a UUID", "Fix the tracker"),
-        (report("format", "uri"), "is not a well-formed uri", "Fix the tracker"),
-        (report("surprise"), "breaks the rule `surprise`", "Fix the tracker"),
+        (
+            report("type", "integer", "string"),
+            "The value at `$.p` is of the type integer, not string",
+            "Change schemas/com.acme/user",
+        ),
+        (
+            report("unionType", "integer", "[string, null]"),
+            "is of the type integer, not string or null",
+            "Change schemas/com.acme/user",
+        ),
+        (report("maxLength", "5"), "is longer than 5 characters", "Change schemas/com.acme/user"),
+        (report("minimum", "0"), "is smaller than 0", "Change schemas/com.acme/user"),
+        (report("enum", "a"), "is not one of the listed values", "Change schemas/com.acme/user"),
+        (report("uuid", "secret", "uuid"), "is not a UUID", "Change schemas/com.acme/user"),
+        (report("format", "uri"), "is not a well-formed uri", "Change schemas/com.acme/user"),
+        (report("surprise"), "breaks the rule `surprise`", "Change schemas/com.acme/user"),
     ],
     ids=lambda value: value["keyword"] if isinstance(value, dict) else "",
 )
@@ -196,3 +208,23 @@ def test_no_row_is_too_odd_to_be_explained(kind: str, messages: Any, payload: An
         assert found.reason
         assert found.remedy
     assert explain({"schema": payload, "data": messages}).kind == "unknown"
+
+
+def test_schemas_of_the_protocol_are_not_for_changing() -> None:
+    uri = "iglu:com.snowplowanalytics.snowplow/payload_data/jsonschema/1-0-4"
+    found = explain(row("tracker_protocol_violations", broken(uri, report("additionalProperties", "x", path="$[0]"))))
+    assert found.remedy.startswith("Fix the tracker, for events to come")
+    assert "replay" not in found.remedy
+
+
+def test_a_limit_can_be_raised() -> None:
+    found = explain(
+        row(
+            "schema_violations",
+            broken(
+                ATOMIC,
+                report("atomic_field_length_exceeded", path="app_id", message="Field is longer than maximum allowed size 255"),
+            ),
+        )
+    )
+    assert found.remedy.startswith(f"Set `enricher.field_limits.app_id` higher and run `snowmelt replay --schema {ATOMIC}`")

@@ -80,6 +80,9 @@ def test_a_value_is_written_in_its_column(name: str, value: object, cell: str) -
         (-0.0, "-0.0"),
         (43.88, "43.88"),
         (float("nan"), "NaN"),
+        (1e39, "Infinity"),
+        (3.4028234663852886e38, "3.4028235E38"),
+        (1e-46, "0.0"),
         (float("-inf"), "-Infinity"),
     ],
 )

@@ -1,8 +1,12 @@
 """`snowmelt up`: the demo a newcomer sees, Ctrl-C that drains, a second start that continues, configuration faults told whole."""
 
+import os
+import pty
+import re
 import signal
 import subprocess
-import sys
+import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -33,11 +37,12 @@ def test_the_demo_shows_rows_a_broken_event_and_what_to_do_next(stopped: Pipelin
     failed = stopped.sql("select reason, remedy from failed_events")
     assert len(failed) == 1
     assert failed[0]["reason"].split()[0] in said
-    for command in [line.strip() for line in said.splitlines() if line.strip().startswith("snowmelt sql ")]:
-        done = subprocess.run(
-            command.replace("snowmelt", f"{sys.executable} -m snowmelt", 1), shell=True, capture_output=True, text=True, cwd=ROOT
-        )
+    commands = re.findall(r"^ +(\S*snowmelt (?:sql|replay) .*)$", said, re.MULTILINE)
+    assert len(commands) == 3
+    for command in commands:
+        done = subprocess.run(command, shell=True, capture_output=True, text=True, cwd=ROOT)
         assert done.returncode == 0, f"{command}: {done.stderr}"
+        assert done.stdout
     assert stopped.stop() == 0
 
 
@@ -55,8 +60,6 @@ def test_stopping_drains_and_the_next_start_continues(stopped: Pipeline, number:
 
 
 def test_a_crashed_service_is_started_again(stopped: Pipeline) -> None:
-    import os
-
     stopped.start()
     for service in ("collector", "enricher", "loader"):
         before = stopped.pid_of(service)
@@ -66,6 +69,32 @@ def test_a_crashed_service_is_started_again(stopped: Pipeline) -> None:
     (event_id,) = send(stopped.url, event("pv"))
     assert stopped.row(event_id)["event"] == "page_view"
     assert stopped.said().count("killed by signal 9") == 3
+
+
+def test_on_a_terminal_the_counts_are_live(stopped: Pipeline) -> None:
+    ours, its = pty.openpty()
+    process = subprocess.Popen(stopped.command("up", "--port", str(stopped.port)), stdout=its, stderr=its, cwd=ROOT)
+    os.close(its)
+    shown = bytearray()
+    reader = threading.Thread(target=read_all, args=(ours, shown), daemon=True)
+    reader.start()
+    eventually(lambda: answers(stopped), 30)
+    send(stopped.url, event("pv"), event("pv"))
+    eventually(lambda: b"2 events, 0 failed" in shown, 30, what="counts")
+    process.send_signal(signal.SIGINT)
+    assert process.wait(60) == 0
+    time.sleep(0.2)
+    text = shown.decode("utf-8", "replace")
+    for word in ("Stage", "collector", "running", "Ctrl-C stops", "nothing is waiting"):
+        assert word in text
+
+
+def read_all(terminal: int, into: bytearray) -> None:
+    try:
+        while chunk := os.read(terminal, 65536):
+            into += chunk
+    except OSError:  # the other side is gone
+        os.close(terminal)
 
 
 def answers(pipeline: Pipeline) -> bool:

@@ -103,7 +103,7 @@ def test_whatever_was_cast_inserts(tmp_path: Path, data: Any) -> None:
         ),
         (Scalar("Json"), {"a": [1, None, "x"]}, '{"a":[1,null,"x"]}'),
         (Array(Array(Scalar("String"), False), False), [["a"], []], [["a"], []]),
-        (Struct((Field("", Scalar("String"), True, ("",)),)), {"": "x"}, {"_": "x"}),
+        (Struct((Field("", Scalar("String"), True, ("",)),)), {"": "x"}, {"(unnamed)": "x"}),
     ],
     ids=lambda value: str(value)[:30],
 )

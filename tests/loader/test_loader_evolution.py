@@ -143,7 +143,7 @@ def test_two_schemas_that_give_one_column_name_both_load(station: Any, schemas: 
         ({}, "JSON[]"),
         ({"properties": {"a": {"type": "array"}}}, "STRUCT(_schema_version VARCHAR, a JSON[])[]"),
         ({"properties": {"a": {"type": ["string", "integer"]}}}, "STRUCT(_schema_version VARCHAR, a JSON)[]"),
-        ({"properties": {"": TEXT}}, "STRUCT(_schema_version VARCHAR, _ VARCHAR)[]"),
+        ({"properties": {"": TEXT}}, 'STRUCT(_schema_version VARCHAR, "(unnamed)" VARCHAR)[]'),
         ({"properties": {"select": TEXT, "a b": INTEGER}}, 'STRUCT(_schema_version VARCHAR, a_b BIGINT, "select" VARCHAR)[]'),
         (
             {"properties": {"m": {"type": "number", "multipleOf": 1e-10, "minimum": 0, "maximum": 1}}},

@@ -54,7 +54,7 @@ def sentence(model: type[BaseModel]) -> str:
     """The model's own words, without the name of the section they begin with."""
     text = one_line(inspect.cleandoc(model.__doc__ or ""))
     text = re.sub(r"^`\[[a-z_.]+\]`( of `snowmelt\.toml`)?[:.]? ?", "", text)
-    return text[:1].upper() + text[1:]
+    return text[:1].upper() + text[1:] or "What concerns all of it."
 
 
 def default_text(value: Any) -> str:
