@@ -1,14 +1,15 @@
 """`[enricher]`: the enricher's own settings."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field, field_validator
 
 from backbone.event import COLUMNS
 from backbone.settings import Bytes, Seconds, Section
-from enricher import atomic, framing
-from enricher.enrich import Limits
+
+if TYPE_CHECKING:  # every command reads the settings; the enricher itself is slow to import
+    from enricher.enrich import Limits
 
 Count = Annotated[int, Field(ge=1)]
 
@@ -44,13 +45,18 @@ class EnricherSettings(Section):
     @field_validator("field_limits")
     @classmethod
     def _known_columns(cls, limits: dict[str, int]) -> dict[str, int]:
+        from enricher import atomic
+
         unknown = sorted(set(limits) - set(atomic.DEFAULT_LIMITS))
         if unknown:
             raise ValueError(f"no text columns of that name: {', '.join(unknown)}")
         return limits
 
-    def limits(self) -> Limits:
+    def limits(self) -> "Limits":
         """What `enricher.enrich.Enricher` needs of these."""
+        from enricher import atomic, framing
+        from enricher.enrich import Limits
+
         sizes = framing.Limits(self.max_payload_bytes, self.max_unpacked_bytes)
         columns = dict.fromkeys(COLUMNS, atomic.UNLIMITED)
         return Limits(

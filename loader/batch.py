@@ -25,6 +25,7 @@ log = logging.getLogger("snowmelt.loader")
 _TRUSTED = 30.0
 """Seconds in which a failure for a schema is taken at its word once it was looked at twice."""
 _MOST_BLAMED = 10_000
+_PORTION = 200
 
 
 class Batches:
@@ -55,50 +56,57 @@ class Batches:
         return self._build(records)
 
     def _build(self, records: Sequence[Record]) -> "Built":
+        """In small portions, which stay in the processor's cache from line to encoded row."""
         now = datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S.%f")[:-3]
-        batch = Batch(now, positions={})
-        events: list[EnrichedEvent] = []
+        built = Built(Batch(now), [], set(), self._maker)
+        self._families.begin_batch()
+        ways: Ways = {}
+        columns = dict(self._warehouse.columns())
         previous: Record | None = None
-        for record in records:
-            if record.stream == "enriched":
-                found = parse(record.data)
-                if isinstance(found, Unreadable):
-                    line = record.data.decode("utf-8", "replace")
-                    batch.failed.append(
-                        failed_events.from_loader(badrows.parsing_error(self._maker, line, found), line, None, now)
-                    )
+        for start in range(0, len(records), _PORTION):
+            events: list[EnrichedEvent] = []
+            for record in records[start : start + _PORTION]:
+                if record.stream == "enriched":
+                    found = parse(record.data)
+                    if isinstance(found, Unreadable):
+                        built.unreadable(record.data.decode("utf-8", "replace"), found)
+                    else:
+                        events.append(found)
+                elif record.stream == "bad" and (mark := replayed(record.data)) is not None:
+                    built.batch.replayed.append(mark)
                 else:
-                    events.append(found)
-            elif record.stream == "bad" and (mark := replayed(record.data)) is not None:
-                batch.replayed.append(mark)
-            else:
-                batch.failed.append(_failed(record, previous))
-            previous = record
-        ways = self._ways(events, batch)
-        built = Built(batch, [], set(), self._maker)
+                    built.batch.failed.append(_failed(record, previous))
+                previous = record
+            self._extend(ways, events, columns, built.batch)
+            self._add(events, ways, built)
+        return built
+
+    def _add(self, events: Sequence[EnrichedEvent], ways: Ways, built: "Built") -> None:
+        encode = self._warehouse.encode
         for event in events:
             row, failures = cast_event(event, ways)
             if failures:
                 built.blamed.update(failure["schemaKey"] for failure in failures)
                 built.fail(event, badrows.iglu_error(self._maker, failures, event))
             else:
-                batch.rows.append(row)
-                built.events.append(event)
-        return built
+                built.batch.add(row, encode)
+                built.lines.append(event.line)
 
-    def _ways(self, events: Sequence[EnrichedEvent], batch: Batch) -> Ways:
-        """For each schema version in the batch. Asked twice, as a later version may change what an earlier one got."""
+    def _extend(self, ways: Ways, events: Sequence[EnrichedEvent], columns: dict[str, Column], batch: Batch) -> None:
+        """Ways for schema versions not met before. All are found anew then: a later version may change an earlier one's."""
         keys: set[tuple[Kind, SchemaKey]] = set()
         for event in events:
-            keys.update(("entity", entity.key) for entity in event.entities)
+            for entity in event.entities:
+                keys.add(("entity", entity.key))
             if event.event is not None:
                 keys.add(("event", event.event.key))
-        self._families.begin_batch()
-        ordered = sorted(keys)
+        if keys <= ways.keys():
+            return
+        ordered = sorted(keys | ways.keys())
         for kind, key in ordered:
             self._families.outcome(kind, key)
-        columns = dict(self._warehouse.columns())
-        return {(kind, key): self._way(kind, key, columns, batch) for kind, key in ordered}
+        for kind, key in ordered:
+            ways[(kind, key)] = self._way(kind, key, columns, batch)
 
     def _way(self, kind: Kind, key: SchemaKey, columns: dict[str, Column], batch: Batch) -> Way | Unresolved | None:
         outcome = self._families.outcome(kind, key)
@@ -128,10 +136,10 @@ class Batches:
 
 
 class Built(NamedTuple):
-    """A batch, and the events its rows were made of (same order)."""
+    """A batch, and the lines its rows were made of (same order)."""
 
     batch: Batch
-    events: list[EnrichedEvent]
+    lines: list[str]
     blamed: set[str]
     """Schemas that events failed for."""
     maker: Processor
@@ -139,13 +147,19 @@ class Built(NamedTuple):
     def fail(self, event: EnrichedEvent, bad: dict[str, Any]) -> None:
         self.batch.failed.append(failed_events.from_loader(bad, event.line, event, self.batch.load_tstamp))
 
+    def unreadable(self, line: str, found: Unreadable) -> None:
+        bad = badrows.parsing_error(self.maker, line, found)
+        self.batch.failed.append(failed_events.from_loader(bad, line, None, self.batch.load_tstamp))
+
     def refuse(self, rows: Sequence[tuple[int, str]]) -> None:
         """Moves rows the warehouse refuses to the failed ones."""
         reasons = dict(rows)
         for at, reason in rows:
-            self.fail(self.events[at], badrows.runtime_error(self.maker, reason, self.events[at]))
+            event = parse(self.lines[at].encode("utf-8", "replace"))
+            assert isinstance(event, EnrichedEvent)
+            self.fail(event, badrows.runtime_error(self.maker, reason, event))
         self.batch.rows[:] = [row for at, row in enumerate(self.batch.rows) if at not in reasons]
-        self.events[:] = [event for at, event in enumerate(self.events) if at not in reasons]
+        self.lines[:] = [line for at, line in enumerate(self.lines) if at not in reasons]
 
 
 def _failed(record: Record, previous: Record | None) -> Row:

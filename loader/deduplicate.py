@@ -7,7 +7,9 @@ whose hash is known is compared with the warehouse itself.
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from loader.warehouses.protocol import Row
+import orjson
+
+from loader.warehouses.protocol import Encoded, Row
 
 VOLATILE = frozenset(
     [
@@ -44,30 +46,29 @@ class Known:
         return number in self._new or number in self._old or number in self._older
 
 
-def distinct(rows: Sequence[Row]) -> list[Row]:
+def distinct(rows: Sequence[Encoded]) -> list[Encoded]:
     """The rows without repetitions among themselves, the first of equals kept."""
-    ids = {row["event_id"] for row in rows}
+    ids = {row.event_id for row in rows}
     return list(rows) if len(ids) == len(rows) else list(_distinct(rows))
 
 
-def _distinct(rows: Sequence[Row]) -> Iterator[Row]:
-    kept: dict[str, list[Row]] = {}
+def _distinct(rows: Sequence[Encoded]) -> Iterator[Encoded]:
+    kept: dict[str, list[Encoded]] = {}
     for row in rows:
-        others = kept.setdefault(row["event_id"], [])
+        others = kept.setdefault(row.event_id, [])
         if not any(_same(row, other) for other in others):
             others.append(row)
             yield row
 
 
-def _same(a: Row, b: Row) -> bool:
-    first, second = a.get("event_fingerprint"), b.get("event_fingerprint")
-    if first is not None or second is not None:
-        return bool(first == second)
+def _same(a: Encoded, b: Encoded) -> bool:
+    if a.fingerprint is not None or b.fingerprint is not None:
+        return a.fingerprint == b.fingerprint
     return _content(a) == _content(b)
 
 
-def _content(row: Row) -> Row:
-    return {name: value for name, value in row.items() if name not in VOLATILE}
+def _content(row: Encoded) -> Row:
+    return {name: value for name, value in orjson.loads(row.data).items() if name not in VOLATILE}
 
 
 def same_event_sql(a: str, b: str, columns: Iterable[str]) -> str:

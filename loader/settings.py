@@ -14,7 +14,7 @@ class LoaderSettings(Section):
     """Most records stored in one transaction. More make loading faster, fewer use less memory."""
     batch_bytes: Bytes = 48_000_000
     """Most bytes stored in one transaction; a single larger record makes a batch of its own."""
-    batch_seconds: Seconds = 0.5
+    batch_seconds: Seconds = 0.3
     """How long a batch that is not full waits for more records: the usual delay until an event can be queried."""
     known_events: Annotated[int, Field(ge=0, le=50_000_000)] = 1_000_000
     """How many of the latest events are remembered to recognise a repeated one; about 80 bytes of memory each."""

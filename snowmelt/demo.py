@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from rich.text import Text
 
 from backbone.errors import SnowmeltError
+from backbone.iglu.configuration import BUNDLED
 from snowmelt.delivery import Connection, Tally
 from snowmelt.generator import ACME, Batch, Parameters, Session
 from snowmelt.sql import query, table
@@ -95,7 +96,8 @@ class Demo:
             )
 
     def _show_next_steps(self) -> None:
-        file = next((path for folder in self._schemas if (path := folder / _BROKEN_SCHEMA.removeprefix("iglu:")).exists()), None)
+        places = [folder / _BROKEN_SCHEMA.removeprefix("iglu:") for folder in (*self._schemas, BUNDLED)]
+        file = next((path for path in places if path.exists()), places[0])
         counts = 'sql "select event_name, count(*) as events from events group by all"'
         failures = 'sql "select event_id, reason, remedy from failed_events"'
         self._view.show(

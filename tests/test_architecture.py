@@ -91,6 +91,11 @@ def test_collector_starts_without_what_it_does_not_need() -> None:
     assert imported_by("collector.main") & needless == set()
 
 
+def test_reading_the_settings_loads_no_service() -> None:
+    heavy = {"duckdb", "jsonschema", "jsonschema_rs", "maxminddb", "geoip2", "ua_parser", "starlette", "uvicorn", "aiohttp"}
+    assert imported_by("snowmelt.configuration") & heavy == set()
+
+
 def test_command_line_starts_without_the_services() -> None:
     heavy = {"duckdb", "jsonschema", "jsonschema_rs", "maxminddb", "geoip2", "ua_parser", "starlette", "uvicorn", "pydantic"}
     assert imported_by("snowmelt.cli") & heavy == set()

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import NoReturn
 
 import duckdb
+import orjson
 
 from backbone.schema_types import Type
 from loader.casting import Encoding
@@ -15,7 +16,7 @@ from loader.evolve import grown
 from loader.instants import date_text, instant_text
 from loader.warehouses.ducklake_catalog import WarehouseUnavailable, open_writer
 from loader.warehouses.ducklake_failed import FailedTable
-from loader.warehouses.ducklake_rows import RowReader
+from loader.warehouses.ducklake_rows import RowReader, encode
 from loader.warehouses.ducklake_types import (
     ATOMIC_SHAPES,
     TIMESTAMP,
@@ -27,7 +28,7 @@ from loader.warehouses.ducklake_types import (
     type_text,
 )
 from loader.warehouses.ducklake_upkeep import Upkeep
-from loader.warehouses.protocol import Batch, Change, Column, Row, RowsRefused, Shape, Stored
+from loader.warehouses.protocol import Batch, Change, Column, Encoded, Row, RowsRefused, Shape, Stored
 
 log = logging.getLogger("snowmelt.loader")
 
@@ -60,6 +61,9 @@ class DuckLake:
     def columns(self) -> Mapping[str, Column]:
         return self._columns
 
+    def encode(self, row: Row) -> bytes:
+        return encode(row)
+
     def shape(self, kind: Type) -> Shape:
         return shape_of(kind)
 
@@ -71,7 +75,7 @@ class DuckLake:
             for change in batch.changes:
                 self._apply(change, columns)
             rows = self._new_events(distinct(batch.rows), columns)
-            self._insert(rows, batch.load_tstamp, columns)
+            self._insert(rows, batch, columns)
             self._failed.remove_replayed(batch.replayed)
             failed = self._failed.upsert(self._not_landed(batch.failed), batch.load_tstamp)
             recovered = self._failed.remove_landed(rows)
@@ -79,9 +83,9 @@ class DuckLake:
             run("COMMIT")
         except duckdb.Error as problem:
             self._roll_back()
-            self._explain(problem, batch.rows, columns)
+            self._explain(problem, batch, columns)
         self._columns = columns
-        self._known.add(row["event_id"] for row in rows)
+        self._known.add(row.event_id for row in rows)
         self._failed.stored()
         self._upkeep.committed()
         return Stored(len(rows), len(batch.rows) - len(rows), failed, recovered)
@@ -135,28 +139,28 @@ class DuckLake:
             columns[name] = Column(change.shape, change.family)
             run(f"COMMENT ON COLUMN {EVENTS}.{identifier(name)} IS '{(change.family or '').replace(chr(39), chr(39) * 2)}'")
 
-    def _insert(self, rows: Sequence[Row], load_tstamp: str, columns: Mapping[str, Column]) -> None:
+    def _insert(self, rows: Sequence[Encoded], batch: Batch, columns: Mapping[str, Column]) -> None:
         if rows:
-            names, select = self._reader.select(rows, {name: column.shape for name, column in columns.items()})
+            lines = [row.data for row in rows]
+            names, select = self._reader.select_encoded(lines, batch.names, _shapes(columns))
             targets = ", ".join((*map(identifier, names), "load_tstamp"))
-            now = f"TIMESTAMPTZ '{load_tstamp}+00'"
+            now = f"TIMESTAMPTZ '{batch.load_tstamp}+00'"
             self._connection.execute(f"INSERT INTO {EVENTS} ({targets}) {select(now)}")
 
-    def _new_events(self, rows: list[Row], columns: Mapping[str, Column]) -> list[Row]:
+    def _new_events(self, rows: list[Encoded], columns: Mapping[str, Column]) -> list[Encoded]:
         """Without those the table has already."""
-        suspects = [row for row in rows if row["event_id"] in self._known]
+        suspects = [row for row in rows if row.event_id in self._known]
         if not suspects:
             return rows
         found = self._stored_already(suspects, columns)
         return [row for row in rows if id(row) not in found]
 
-    def _stored_already(self, suspects: list[Row], columns: Mapping[str, Column]) -> set[int]:
+    def _stored_already(self, suspects: list[Encoded], columns: Mapping[str, Column]) -> set[int]:
         """`id()` of the rows that are in the table, compared by DuckDB after casting."""
         run = self._connection.execute
         run(f"CREATE OR REPLACE TEMP TABLE suspects AS SELECT *, 0 AS suspect FROM {EVENTS} LIMIT 0")
-        numbered = [{**row, "suspect": number} for number, row in enumerate(suspects)]
-        shapes = {name: column.shape for name, column in columns.items()}
-        names, select = self._reader.select(numbered, {**shapes, "suspect": ATOMIC_SHAPES["txn_id"]})
+        numbered = [{**orjson.loads(row.data), "suspect": number} for number, row in enumerate(suspects)]
+        names, select = self._reader.select(numbered, {**_shapes(columns), "suspect": ATOMIC_SHAPES["txn_id"]})
         run(f"INSERT INTO suspects ({', '.join(map(identifier, names))}) {select()}")
         condition = same_event_sql("s", "e", [identifier(name) for name in columns if name not in VOLATILE])
         since = f"AND e.load_tstamp >= TIMESTAMPTZ '{self._horizon}'" if self._horizon else ""
@@ -186,13 +190,17 @@ class DuckLake:
         except duckdb.Error:
             log.debug("nothing to roll back")
 
-    def _explain(self, problem: duckdb.Error, rows: Sequence[Row], columns: Mapping[str, Column]) -> NoReturn:
+    def _explain(self, problem: duckdb.Error, batch: Batch, columns: Mapping[str, Column]) -> NoReturn:
         """Finds the rows to blame, if it is rows: raises RowsRefused, else WarehouseUnavailable."""
         if isinstance(problem, duckdb.InternalError | duckdb.FatalException):
             raise problem
         refused = []
         if isinstance(problem, duckdb.DataError | duckdb.InvalidInputException | duckdb.ConstraintException):
-            refused = self._reader.refused(rows, {name: column.shape for name, column in columns.items()})
+            refused = self._reader.refused([row.data for row in batch.rows], batch.names, _shapes(columns))
         if refused:
             raise RowsRefused(refused) from problem
         raise WarehouseUnavailable(f"the transaction failed: {type(problem).__name__}") from problem
+
+
+def _shapes(columns: Mapping[str, Column]) -> dict[str, Shape]:
+    return {name: column.shape for name, column in columns.items()}

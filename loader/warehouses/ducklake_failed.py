@@ -8,7 +8,7 @@ import duckdb
 from loader.failed_events import JSON_COLUMNS, OWN_COLUMNS, is_typed, joined
 from loader.warehouses.ducklake_rows import RowReader
 from loader.warehouses.ducklake_types import ATOMIC_SHAPES, identifier, type_text
-from loader.warehouses.protocol import Leaf, Row, Shape
+from loader.warehouses.protocol import Encoded, Leaf, Row, Shape
 
 FAILED = "failed_events"
 _SHAPES: dict[str, Shape] = {
@@ -60,11 +60,11 @@ class FailedTable:
         self._adding = bool(stored)
         return len(stored) - len(replaced)
 
-    def remove_landed(self, rows: Sequence[Row]) -> int:
+    def remove_landed(self, rows: Sequence[Encoded]) -> int:
         """Removes failures of these events: same id, and same fingerprint where both have one."""
         if not rows or not (self._maybe_any or self._adding):
             return 0
-        landed = {row["event_id"]: row.get("event_fingerprint") for row in rows}
+        landed = {row.event_id: row.fingerprint for row in rows}
         found = self._known([{"event_id": event_id} for event_id in landed])
         gone = {row.key for row in found if _one_event(row.fingerprint, landed[row.event_id or ""])}
         self._delete(gone)

@@ -4,7 +4,7 @@ A key that is not among the explicit columns would be dropped in silence, hence 
 """
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 
 import duckdb
@@ -26,12 +26,18 @@ class RowReader:
         self._file = file
 
     def select(self, rows: Sequence[Row], shapes: Mapping[str, Shape]) -> tuple[list[str], Callable[..., str]]:
+        """Of rows not encoded yet, else as `select_encoded`."""
+        return self.select_encoded([encode(row) for row in rows], set().union(*rows), shapes)
+
+    def select_encoded(
+        self, lines: Sequence[bytes], columns: Collection[str], shapes: Mapping[str, Shape]
+    ) -> tuple[list[str], Callable[..., str]]:
         """(column names, function making the SELECT that yields the rows; its arguments are further expressions).
 
-        Valid until the next call. Raises KeyError for a row with a key outside `shapes`.
+        Valid until the next call. `columns`: all that any of the rows has. Raises KeyError for one that is not in `shapes`.
         """
-        names = sorted(set().union(*rows))
-        longest = self._write(rows)
+        names = sorted(columns)
+        longest = self._write(lines)
         read = ", ".join(f"{_text(name)}: {_text(type_text(as_read(shapes[name])))}" for name in names)
         source = (
             f"read_json({_text(str(self._file))}, format='newline_delimited', columns={{{read}}}, "
@@ -40,31 +46,31 @@ class RowReader:
         expressions = [_expression(name, shapes[name]) for name in names]
         return names, lambda *more: f"SELECT {', '.join((*expressions, *more))} FROM {source}"
 
-    def refused(self, rows: Sequence[Row], shapes: Mapping[str, Shape]) -> list[tuple[int, str]]:
+    def refused(self, lines: Sequence[bytes], columns: Collection[str], shapes: Mapping[str, Shape]) -> list[tuple[int, str]]:
         """Indices of rows that cannot be read into these shapes, with DuckDB's reason; found by halving."""
-        return self._halve(rows, 0, shapes)
 
-    def _halve(self, rows: Sequence[Row], start: int, shapes: Mapping[str, Shape]) -> list[tuple[int, str]]:
-        reason = self._reason(rows, shapes) if rows else None
-        if reason is None:
-            return []
-        if len(rows) == 1:
-            return [(start, reason)]
-        middle = len(rows) // 2
-        return self._halve(rows[:middle], start, shapes) + self._halve(rows[middle:], start + middle, shapes)
+        def halve(part: Sequence[bytes], start: int) -> list[tuple[int, str]]:
+            reason = self._reason(part, columns, shapes) if part else None
+            if reason is None:
+                return []
+            if len(part) == 1:
+                return [(start, reason)]
+            middle = len(part) // 2
+            return halve(part[:middle], start) + halve(part[middle:], start + middle)
 
-    def _reason(self, rows: Sequence[Row], shapes: Mapping[str, Shape]) -> str | None:
+        return halve(lines, 0)
+
+    def _reason(self, lines: Sequence[bytes], columns: Collection[str], shapes: Mapping[str, Shape]) -> str | None:
         try:
-            _, select = self.select(rows, shapes)
+            _, select = self.select_encoded(lines, columns, shapes)
             self._connection.execute(f"CREATE OR REPLACE TEMP TABLE probe AS {select()}")
         except duckdb.Error as problem:
-            # DuckDB quotes the value after the first line or colon; the kind of error is all that is kept.
+            # DuckDB quotes the value in its message; the kind of error is all that is kept.
             return f"DuckDB: {type(problem).__name__}"
         return None
 
-    def _write(self, rows: Sequence[Row]) -> int:
+    def _write(self, lines: Sequence[bytes]) -> int:
         """Length of the longest line, in bytes."""
-        lines = [_line(row) for row in rows]
         # Overwritten in place: new pages for a new file each time would cost as much as a tenth of the whole work.
         with open(os.open(self._file, os.O_RDWR | os.O_CREAT, 0o600), "wb", buffering=_WRITE) as file:
             file.writelines(lines)
@@ -72,7 +78,8 @@ class RowReader:
         return max(map(len, lines))
 
 
-def _line(row: Row) -> bytes:
+def encode(row: Row) -> bytes:
+    """One JSON object and a line end."""
     try:
         return orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE)
     except TypeError:  # lone surrogates

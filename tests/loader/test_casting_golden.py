@@ -109,7 +109,8 @@ def outcomes(case: Any, folder: Path) -> Iterator[tuple[int, dict[str, Any], lis
     resolver = registry(case, folder)
     for group in groups:
         made = batch.Batches(resolver, Target())  # type: ignore[arg-type]
-        ways = made._ways([events[at] for at in group], Batch("", positions={}))
+        ways: Any = {}
+        made._extend(ways, [events[at] for at in group], {}, Batch(""))
         for at in group:
             row, failures = cast_event(events[at], ways)
             yield at, row, failures

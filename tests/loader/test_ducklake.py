@@ -17,7 +17,7 @@ from loader.instants import date_text, instant_text
 from loader.warehouses import ducklake_upkeep
 from loader.warehouses.ducklake import DuckLake
 from loader.warehouses.ducklake_catalog import NoWarehouse, open_reader
-from loader.warehouses.ducklake_rows import RowReader
+from loader.warehouses.ducklake_rows import RowReader, encode
 from loader.warehouses.ducklake_types import UNNAMED, shape_in_table, shape_of, type_text
 from loader.warehouses.protocol import Batch, Change
 
@@ -129,17 +129,23 @@ def row(number: int, **more: Any) -> dict[str, Any]:
 NOW = "2026-01-01 10:00:00.000"
 
 
+def batch(*rows: dict[str, Any], **more: Any) -> Batch:
+    made = Batch(NOW, **more)
+    for one in rows:
+        made.add(one, encode)
+    return made
+
+
 def test_rows_changes_and_positions_are_one_transaction(tmp_path: Path) -> None:
     warehouse = DuckLake(tmp_path / "warehouse", 10)
     change = Change(("contexts_x_1",), shape_of(Array(Struct((Field("a", Scalar("String"), True, ("a",)),)), False)), "x")
-    refused = Batch(
-        NOW, rows=[row(1, contexts_x_1=[{"a": "1"}]), row(2, geo_latitude="no number")], changes=[change], positions={"log": 5}
-    )
+    good = row(1, contexts_x_1=[{"a": "1"}])
+    refused = batch(good, row(2, geo_latitude="no number"), changes=[change], positions={"log": 5})
     with pytest.raises(Exception, match="1 rows refused"):
         warehouse.store(refused)
     assert warehouse.positions() == {}
     assert "contexts_x_1" not in warehouse.columns()
-    warehouse.store(Batch(NOW, rows=refused.rows[:1], changes=[change], positions={"log": 6}))
+    warehouse.store(batch(good, changes=[change], positions={"log": 6}))
     assert warehouse.positions() == {"log": 6}
     warehouse.close()
     with open_reader(tmp_path) as reader:
@@ -151,7 +157,7 @@ def test_small_files_are_merged_and_nothing_changes_for_readers(tmp_path: Path, 
     warehouse = DuckLake(tmp_path / "warehouse", 1000)
     reader = open_reader(tmp_path)
     for number in range(20):
-        warehouse.store(Batch(NOW, rows=[row(number)], positions={"log": number}))
+        warehouse.store(batch(row(number), positions={"log": number}))
     before = len(list((tmp_path / "warehouse" / "data").rglob("*.parquet")))
     warehouse._upkeep.run()
     warehouse._upkeep.run()

@@ -1,5 +1,7 @@
 """The command line as a whole: how it starts, how it fails, what a flag wins over."""
 
+import base64
+import json
 import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
@@ -9,7 +11,9 @@ import pytest
 import typer
 from pipeline import ROOT
 
+from backbone import thrift
 from backbone.errors import ConfigurationError
+from backbone.payload import CollectorPayload
 from collector.settings import CollectorSettings
 from loader.replay import Summary
 from snowmelt import configuration
@@ -94,6 +98,20 @@ def test_the_output_flags_of_the_offline_enricher_need_its_input(tmp_path: Path)
     done = run("enrich", "--good", str(tmp_path / "good"), "--data", str(tmp_path))
     assert done.returncode == 2
     assert "--from" in done.stderr
+
+
+def test_the_offline_enricher_reads_standard_input(tmp_path: Path) -> None:
+    payload = CollectorPayload(timestamp=1700000000000, collector="c", path="/i", querystring="e=pv&p=web&tv=x")
+    lines = base64.b64encode(thrift.encode(payload)).decode() + "\nno base64!\n"
+    trace = tmp_path / "trace"
+    command = [sys.executable, "-m", "snowmelt", "enrich", "--from", "-", "--trace", str(trace), "--data", str(tmp_path)]
+    flags = ["--schemas", str(ROOT / "schemas"), "--enrichments", str(tmp_path)]
+    done = subprocess.run([*command, *flags], input=lines, capture_output=True, text=True, cwd=tmp_path, timeout=60)
+    assert done.returncode == 0, done.stderr
+    first, second = [json.loads(line) for line in trace.read_text().splitlines()]
+    assert first["line"] == 1
+    assert [text.split("\t")[5] for text in first["good"]] == ["page_view"]
+    assert [row["schema"].split("/")[1] for row in second["bad"]] == ["collector_payload_format_violation"]
 
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
