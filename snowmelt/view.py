@@ -137,7 +137,8 @@ class View:
             style = "green" if service.state == "running" else "yellow"
             waiting = str(self._waiting.get(service.name, ""))
             table.add_row(service.name, Text(service.state, style), self._done.get(service.name, ""), waiting)
-        return Group(table, *(Text(note, "yellow") for note in self._notes), Text("Ctrl-C stops", "dim"))
+        hints = [] if all(service.state == "stopped" for service in self._services) else [Text("Ctrl-C stops", "dim")]
+        return Group(table, *(Text(note, "yellow") for note in self._notes), *hints)
 
     def close(self) -> None:
         if self._live is not None:
