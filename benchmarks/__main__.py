@@ -71,7 +71,7 @@ def flat(found: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
 
 def middle(values: Any) -> Any:
     """Median of the runs; of pairs, each on its own."""
-    if not isinstance(values, list) or not values or isinstance(values[0], str):
+    if not isinstance(values, list) or not values:
         return values
     if isinstance(values[0], list):
         return [statistics.median(column) for column in zip(*values, strict=True)]

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import typer
 from pipeline import ROOT
+from typer.testing import CliRunner
 
 from backbone import thrift
 from backbone.errors import ConfigurationError
@@ -35,9 +36,9 @@ def test_the_commands_of_the_documentation_are_there() -> None:
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_explains_itself(command: str) -> None:
-    done = run(command, "--help")
-    assert done.returncode == 0
-    assert f"snowmelt {command}" in done.stdout
+    done = CliRunner().invoke(app, [command, "--help"], prog_name="snowmelt")
+    assert done.exit_code == 0
+    assert f"snowmelt {command}" in done.output
 
 
 def test_version() -> None:

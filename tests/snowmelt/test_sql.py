@@ -12,6 +12,7 @@ import pytest
 from pipeline import ROOT
 
 from loader.warehouses.ducklake_catalog import open_writer
+from snowmelt.sql import Refused, query
 
 STATEMENTS = """
 CREATE TABLE events (event_id VARCHAR, seen TIMESTAMPTZ, day DATE, price DECIMAL(38, 9), ratio DOUBLE, ok BOOLEAN, note JSON,
@@ -112,17 +113,23 @@ def test_looking_around_is_reading(data: Path, statement: str) -> None:
     ],
 )
 def test_nothing_but_reading_is_possible(data: Path, statement: str) -> None:
-    done = run(data, statement, "json")
-    assert done.returncode == 1
-    assert len(done.stderr.splitlines()) == 1
-    assert answer(data, "select count(*) as n from events", "json") == '[\n{"n":2}\n]\n'
+    with pytest.raises(Refused, match=r"reading|one statement"):
+        query(data, statement)
+    assert query(data, "select count(*) as n from events") == [{"n": 2}]
 
 
 @pytest.mark.parametrize("statement", ["", "selec 1", "select nothing from events", "select * from nowhere", "select 1/'x'"])
-def test_a_wrong_statement_is_one_readable_line(data: Path, statement: str) -> None:
-    done = run(data, statement, "json")
+def test_a_wrong_statement_is_refused_in_one_line(data: Path, statement: str) -> None:
+    with pytest.raises(Refused) as raised:
+        query(data, statement)
+    assert "\n" not in str(raised.value)
+
+
+def test_a_refusal_is_a_line_and_code_1(data: Path) -> None:
+    done = run(data, "select nothing from events", "json")
     assert done.returncode == 1
-    assert "Traceback" not in done.stderr
+    assert done.stdout == ""
+    assert "nothing" in done.stderr
     assert len(done.stderr.splitlines()) == 1
 
 
