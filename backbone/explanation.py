@@ -169,9 +169,17 @@ def _loader_iglu(data: Json) -> Finding:
 
 
 def _loader_parsing(data: Json) -> Finding:
+    failure = data.get("failure")
+    wrong = [str(error.get("key")) for error in _objects(failure.get("errors") if isinstance(failure, dict) else None)]
+    if not wrong:
+        return Finding(
+            "The line is not an enriched event: it does not have 131 columns.",
+            "Check what writes to the `enriched` stream besides the enricher.",
+        )
+    names = ", ".join(f"`{name}`" for name in wrong[:5])
     return Finding(
-        "The line is not an enriched event with 131 columns of the right types.",
-        "Check what writes to the `enriched` stream besides the enricher.",
+        f"The event does not fit the table `events`: {names} cannot be stored in its column.",
+        "Fix what the tracker sends for it (a number out of range, a date out of range), for events to come.",
     )
 
 

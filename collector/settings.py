@@ -195,17 +195,18 @@ class LimitSettings(Section):
 
     record_bytes: Bytes = 10_000_000
     """Largest record put on the bus; a larger request is split between its events, or becomes a bad row."""
-    payload_bytes: Bytes = 1_048_576
+    payload_bytes: Bytes = 20_971_520
     """A request above `record_bytes` is split only up to this size."""
-    body_bytes: Bytes = 2_097_152
-    """Bodies this long or longer become a bad row (and are answered with 200: trackers would send them again for ever)."""
+    body_bytes: Bytes = 20_971_520
+    """Bodies this long or longer become a bad row, answered with 200, as trackers would send them again for ever. The default has
+    room for the whole buffer that a server-side tracker sends after an outage."""
     request_line_bytes: Bytes = 20_480
     """Longest request line."""
     headers_bytes: Bytes = 40_960
     """Most bytes all headers of a request may take."""
     connections: Bytes = 10_000
     """Most connections open at a time; further ones are told to come back."""
-    memory_bytes: Bytes = 64_000_000
+    memory_bytes: Bytes = 128_000_000
     """Most bytes of requests being read or waiting to be stored; beyond it trackers are told to come back."""
 
     @model_validator(mode="after")

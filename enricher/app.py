@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from threading import Event as Flag
 
 from backbone.bus.protocol import Bus, Publisher, Record, Stream, Subscription
-from backbone.errors import BusUnavailable, TransientError
+from backbone.errors import BusFull, BusUnavailable, TransientError
 from enricher.enrich import Enricher, Output
 from enricher.settings import EnricherSettings
 
@@ -58,6 +58,11 @@ class Service:
             except TransientError as problem:
                 if isinstance(problem, BusUnavailable) and self._was_stored(consumed):
                     self._subscription.ack(consumed)
+                    return
+                if isinstance(problem, BusFull) and len(batch) > 1:
+                    # There may be room for less.
+                    self._handle(batch[: len(batch) // 2])
+                    self._handle(batch[len(batch) // 2 :])
                     return
                 _log.warning("waiting %.1f s, nothing is lost: %s", pause, problem)
                 self._stop.wait(pause)

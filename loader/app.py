@@ -20,7 +20,7 @@ from loader.warehouses.protocol import RowsRefused, Stored, Warehouse
 log = logging.getLogger("snowmelt.loader")
 
 CONSUMER = "loader"
-STREAMS: tuple[Stream, ...] = ("enriched", "failed", "bad")
+STREAMS: tuple[Stream, ...] = ("enriched", "failed", "bad", "replayed")
 _LONGEST_PAUSE = 10.0
 
 

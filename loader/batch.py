@@ -72,8 +72,8 @@ class Batches:
                         built.unreadable(record.data.decode("utf-8", "replace"), found)
                     else:
                         events.append(found)
-                elif record.stream == "bad" and (mark := replayed(record.data)) is not None:
-                    built.batch.replayed.append(mark)
+                elif record.stream == "replayed":
+                    built.batch.replayed.append(replayed(record.data))
                 else:
                     built.batch.failed.append(_failed(record, previous))
                 previous = record

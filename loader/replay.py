@@ -21,10 +21,6 @@ from backbone.settings import Settings
 from loader.warehouses.ducklake_catalog import NoWarehouse, open_reader
 
 PRODUCER = "replay"
-REPLAYED = "iglu:com.snowmelt/replayed/jsonschema/1-0-0"
-"""Schema of the message to the loader; on the stream `bad`, as it concerns bad rows."""
-
-_MARK = f'{{"schema":"{REPLAYED}"'.encode()
 _CHUNK = 500
 _CHUNK_BYTES = 8_000_000
 
@@ -106,13 +102,13 @@ def _records(failure: _Failure, on_the_way: set[str], summary: Summary) -> list[
         return []
     if failure.enriched_line is not None:
         summary.to_loader += 1
-        return [("enriched", failure.enriched_line.encode("utf-8", "replace")), ("bad", _mark(failure))]
+        return [("enriched", failure.enriched_line.encode("utf-8", "replace")), ("replayed", _mark(failure))]
     payload = raw_payload(_bad_row(failure))
     if payload is None:
         summary.not_replayable[_why(failure.kind)] += 1
         return []
     summary.to_enricher += 1
-    return [("raw", payload), ("bad", _mark(failure))]
+    return [("raw", payload), ("replayed", _mark(failure))]
 
 
 def _bad_row(failure: _Failure) -> dict[str, Any]:
@@ -132,29 +128,24 @@ def _why(kind: str | None) -> str:
 
 
 def _mark(failure: _Failure) -> bytes:
-    """Tells the loader; `attempts` 0 for an event, whose row goes only when it has landed."""
+    """Message to the loader; `attempts` 0 for an event, whose row goes only when it has landed."""
     attempts = 0 if failure.event_id is not None else failure.attempts
-    return jsontext.dumps({"schema": REPLAYED, "data": {"failure_key": failure.key, "attempts": attempts}}).encode()
+    return jsontext.dumps({"failure_key": failure.key, "attempts": attempts}).encode()
 
 
-def replayed(data: bytes) -> tuple[str, int] | None:
-    """(failure key, attempts) when a record of the stream `bad` is such a message."""
-    if not data.startswith(_MARK):
-        return None
-    try:
-        about = jsontext.loads(data)[0]["data"]
-        return str(about["failure_key"]), int(about["attempts"])
-    except (jsontext.JsonError, LookupError, TypeError, ValueError):
-        return None
+def replayed(data: bytes) -> tuple[str, int]:
+    """(failure key, attempts) of such a message."""
+    about, _ = jsontext.loads(data)
+    return str(about["failure_key"]), int(about["attempts"])
 
 
 def in_flight(bus: Bus, positions: dict[str, int]) -> set[str]:
     """Keys of failures sent again that the loader, being at `positions`, has not seen."""
-    subscription = bus.subscribe(None, ["bad"], positions)
+    subscription = bus.subscribe(None, ["replayed"], positions)
     keys: set[str] = set()
     try:
         while records := subscription.pull(10_000, 32_000_000, 0.0):
-            keys.update(found[0] for record in records if (found := replayed(record.data)) is not None)
+            keys.update(replayed(record.data)[0] for record in records)
     finally:
         subscription.close()
     return keys

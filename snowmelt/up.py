@@ -150,7 +150,7 @@ class Run:
         self._view.refresh()
 
     def _backlog(self, name: str) -> int:
-        return self._bus.backlog(name, ["raw"] if name == "enricher" else ["enriched", "failed", "bad"])
+        return self._bus.backlog(name, ["raw"] if name == "enricher" else ["enriched", "failed", "bad", "replayed"])
 
 
 def _lock(folder: Path) -> TextIO:

@@ -84,7 +84,7 @@ class LogPublisher:
             os.close(directory)
         self._segment = opened
         self._next = offset
-        self._segment_used = segment.size(opened.path)
+        self._segment_used = 0
 
     def commit(self, records: Sequence[tuple[Stream, bytes]], consumed: Positions | None = None) -> None:
         """Durable on return, all or nothing. Raises BusFull, BusUnavailable."""

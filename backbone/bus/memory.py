@@ -29,7 +29,7 @@ class MemoryBus:
         return sum(stream in streams for log, records in self.logs.items() for stream, _ in records[done.get(log, 0) :])
 
     def totals(self) -> dict[Stream, int]:
-        names: tuple[Stream, ...] = ("raw", "enriched", "failed", "bad")
+        names: tuple[Stream, ...] = ("raw", "enriched", "failed", "bad", "replayed")
         return {name: sum(stream == name for records in self.logs.values() for stream, _ in records) for name in names}
 
 

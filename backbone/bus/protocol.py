@@ -8,7 +8,8 @@ log every producer has one log of its own holding all its streams in commit orde
 from collections.abc import Collection, Mapping, Sequence
 from typing import Literal, NamedTuple, Protocol
 
-Stream = Literal["raw", "enriched", "failed", "bad"]
+Stream = Literal["raw", "enriched", "failed", "bad", "replayed"]
+"""`replayed` tells the loader which failures were sent again; the other four are the events on their way."""
 Positions = Mapping[str, int]
 """Log name → offset of the last record consumed from it."""
 

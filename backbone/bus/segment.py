@@ -11,7 +11,7 @@ from pathlib import Path
 from backbone.bus.protocol import Stream
 from backbone.errors import BusCorrupt
 
-STREAMS: tuple[Stream, ...] = ("raw", "enriched", "failed", "bad")
+STREAMS: tuple[Stream, ...] = ("raw", "enriched", "failed", "bad", "replayed")
 SUFFIX = ".sqlite"
 _VERSION = 1
 _PAGE = 8192

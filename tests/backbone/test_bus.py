@@ -119,7 +119,7 @@ def test_backlog_and_totals_count_records(bus: Bus) -> None:
     assert bus.backlog("enricher", ["raw"]) == 2
     subscription.ack({records[0].log: records[0].offset})
     assert bus.backlog("enricher", ["raw"]) == 1
-    assert bus.totals() == {"raw": 2, "enriched": 0, "failed": 0, "bad": 1}
+    assert bus.totals() == {"raw": 2, "enriched": 0, "failed": 0, "bad": 1, "replayed": 0}
 
 
 # --- the embedded durable log ----------------------------------------------------------------------------------------

@@ -20,7 +20,7 @@ def test_defaults_are_those_of_snowplow(tmp_path: Path) -> None:
     settings = loaded(tmp_path, "")
     assert (settings.host, settings.port, settings.name) == ("127.0.0.1", 9090, None)
     assert (settings.cookie.name, settings.cookie.expiration, settings.cookie.same_site) == ("sp", 31_536_000, "None")
-    assert (settings.limits.record_bytes, settings.limits.body_bytes) == (10_000_000, 2_097_152)
+    assert (settings.limits.record_bytes, settings.limits.body_bytes) == (10_000_000, 20_971_520)
     assert not settings.redirects.enabled
     assert not settings.bounce.enabled
 

@@ -115,7 +115,7 @@ _DURATIONS = {"cookie.expiration", "cors.accessControlMaxAge", "hsts.maxAge", "n
 def _settings(config: str) -> CollectorSettings:
     """Those of a recorded configuration."""
     theirs = json.loads((_GOLDEN / "configs" / f"{config}.json").read_text())
-    ours: dict[str, Any] = {"port": 0, "name": _NAME}
+    ours: dict[str, Any] = {"port": 0, "name": _NAME, "limits": {"body_bytes": 2_097_152, "payload_bytes": 1_048_576}}
     for option, key in _OPTIONS.items():
         value: Any = theirs
         for part in option.split("."):

@@ -62,7 +62,9 @@ def used() -> set[int]:
 
 
 @pytest.mark.parametrize(
-    "file", configurations() or [pytest.param(None, marks=pytest.mark.skip(f"no golden cases in {GOLDEN}"))], ids=name_of
+    "file",
+    [pytest.param(file, id=name_of(file)) for file in configurations()]
+    or [pytest.param(None, id="none", marks=pytest.mark.skip(f"no golden cases in {GOLDEN}"))],
 )
 def test_recorded_payloads_become_what_the_original_made_of_them(file: Path, used: set[int], tmp_path: Path) -> None:
     if not CENTRAL.is_dir():
