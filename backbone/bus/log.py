@@ -11,21 +11,17 @@ from typing import TypeVar
 
 from backbone.bus import segment
 from backbone.bus.cursors import Cursors
+from backbone.bus.log_folder import LogFolder
 from backbone.bus.log_reader import LogSubscription
 from backbone.bus.log_writer import LogPublisher
 from backbone.bus.protocol import Positions, Stream
 from backbone.bus.segment import Segment
 
 T = TypeVar("T")
-_HEAD_SHARE = 0.8
-"""Part of `max_bytes` that producers without input (collector, replay) may fill: the rest stays for those that drain them."""
 
 
 class LogBus:
-    """`max_bytes` bounds all logs together; `segment_bytes` is when a new file is begun (at most a twentieth of the bound).
-
-    `consumers` will come: nothing is deleted before each of them has read it, even if it never was here yet.
-    """
+    """See `backbone.bus.log_folder.LogFolder` for the bounds."""
 
     def __init__(
         self,
@@ -34,29 +30,26 @@ class LogBus:
         segment_bytes: int = 64_000_000,
         consumers: Collection[str] = (),
     ) -> None:
-        self.folder = folder
-        self.max_bytes = max_bytes
-        self.consumers = frozenset(consumers)
-        self.segment_bytes = max(1, min(segment_bytes, max_bytes // 20))
+        self._folder = LogFolder(folder, max_bytes, segment_bytes, consumers)
 
     def publisher(self, producer: str) -> LogPublisher:
         """Raises BusUnavailable while another process writes this producer's log, BusCorrupt."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        return LogPublisher(self, producer, int(self.max_bytes * _HEAD_SHARE), self.max_bytes)
+        self._folder.path.mkdir(parents=True, exist_ok=True)
+        return LogPublisher(self._folder, producer)
 
     def subscribe(self, consumer: str | None, streams: Collection[Stream], start: Positions | None = None) -> LogSubscription:
         cursors = None
         if consumer is not None:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            cursors = Cursors(self.folder)
-        return LogSubscription(self, consumer, cursors, streams, start)
+            self._folder.path.mkdir(parents=True, exist_ok=True)
+            cursors = Cursors(self._folder.path)
+        return LogSubscription(self._folder, consumer, cursors, streams, start)
 
     def backlog(self, consumer: str, streams: Collection[Stream]) -> int:
-        acknowledged = self.acknowledged().get(consumer, {})
+        acknowledged = self._folder.acknowledged().get(consumer, {})
         total = 0
-        for log in self.logs():
+        for log in self._folder.logs():
             after = acknowledged.get(log, 0)
-            segments = segment.listed(self.folder / log)
+            segments = segment.listed(self._folder.path / log)
             for path, following in zip(segments, [*segments[1:], None], strict=True):
                 if following is None or segment.first_offset(following) - 1 > after:
                     total += self._count(path, streams, after)
@@ -64,33 +57,14 @@ class LogBus:
 
     def totals(self) -> dict[Stream, int]:
         result: dict[Stream, int] = dict.fromkeys(segment.STREAMS, 0)
-        for log in self.logs():
-            for path in reversed(segment.listed(self.folder / log)):
+        for log in self._folder.logs():
+            for path in reversed(segment.listed(self._folder.path / log)):
                 found = _of(path, lambda opened: opened.totals())
                 if found is not None:
                     for stream, number in found.items():
                         result[stream] += number
                     break
         return result
-
-    def logs(self) -> list[str]:
-        try:
-            return sorted(entry.name for entry in self.folder.iterdir() if entry.is_dir())
-        except FileNotFoundError:
-            return []
-
-    def acknowledged(self) -> dict[str, dict[str, int]]:
-        """Consumer → log → offset up to which it is done."""
-        if not (self.folder / Cursors.FILE).exists():
-            return {}
-        cursors = Cursors(self.folder)
-        try:
-            return cursors.all()
-        finally:
-            cursors.close()
-
-    def used_bytes(self) -> int:
-        return sum(segment.size(path) for log in self.logs() for path in segment.listed(self.folder / log))
 
     def _count(self, path: Path, streams: Collection[Stream], after: int) -> int:
         return _of(path, lambda opened: opened.count(streams, after)) or 0

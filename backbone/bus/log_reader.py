@@ -3,15 +3,13 @@
 import sqlite3
 import time
 from collections.abc import Collection
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 from backbone.bus import segment
 from backbone.bus.cursors import Cursors
+from backbone.bus.log_folder import LogFolder
 from backbone.bus.protocol import Positions, Record, Stream
 from backbone.bus.segment import Segment
-
-if TYPE_CHECKING:
-    from backbone.bus.log import LogBus
 
 _SHORTEST_WAIT, _LONGEST_WAIT = 0.002, 0.02
 _LOOK_FOR_LOGS_EVERY = 0.25
@@ -22,9 +20,14 @@ class LogSubscription:
     """Records of some streams over all logs. Not for several threads at once."""
 
     def __init__(
-        self, bus: "LogBus", consumer: str | None, cursors: Cursors | None, streams: Collection[Stream], start: Positions | None
+        self,
+        folder: LogFolder,
+        consumer: str | None,
+        cursors: Cursors | None,
+        streams: Collection[Stream],
+        start: Positions | None,
     ) -> None:
-        self._bus = bus
+        self._folder = folder
         self._consumer = consumer
         self._cursors = cursors
         self._streams = tuple(dict.fromkeys(streams))
@@ -60,9 +63,9 @@ class LogSubscription:
         if now - self._looked < _LOOK_FOR_LOGS_EVERY:
             return
         self._looked = now
-        for name in self._bus.logs():
+        for name in self._folder.logs():
             if name not in self._logs:
-                self._logs[name] = _LogReader(self._bus, name)
+                self._logs[name] = _LogReader(self._folder.path / name)
 
     def _pull_now(self, max_records: int, max_bytes: int) -> list[Record]:
         records: list[Record] = []
@@ -119,8 +122,8 @@ class LogSubscription:
 class _LogReader:
     """One log: finds the file that holds the next record and keeps it open."""
 
-    def __init__(self, bus: "LogBus", name: str) -> None:
-        self._folder = bus.folder / name
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
         self._open: Segment | None = None
         self._following: int | None = None
 

@@ -7,16 +7,13 @@ import os
 import sqlite3
 import time
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from backbone.bus import segment
 from backbone.bus.checkpointing import Checkpointer
+from backbone.bus.log_folder import LogFolder
 from backbone.bus.protocol import Positions, Stream
 from backbone.bus.segment import SUFFIX, Segment
 from backbone.errors import BusFull, BusUnavailable
-
-if TYPE_CHECKING:
-    from backbone.bus.log import LogBus
 
 log = logging.getLogger("snowmelt.bus")
 _RECORD_OVERHEAD = 24
@@ -27,12 +24,10 @@ _FOLD_EVERY = 8_000_000
 class LogPublisher:
     """One per producer and machine. Not for several threads at once."""
 
-    def __init__(self, bus: "LogBus", producer: str, head_limit: int, limit: int) -> None:
-        self._bus = bus
-        self._folder = bus.folder / producer
+    def __init__(self, root: LogFolder, producer: str) -> None:
+        self._root = root
+        self._folder = root.path / producer
         self._producer = producer
-        self._head_limit = head_limit
-        self._limit = limit
         self._folder.mkdir(exist_ok=True)
         self._lock = self._locked()
         self._used = self._unmeasured = self._unfolded = 0
@@ -96,7 +91,7 @@ class LogPublisher:
             rows.setdefault(stream, []).append((offset, data))
             offset += 1
             weight += len(data) + _RECORD_OVERHEAD
-        self._make_room(weight, self._limit if consumed else self._head_limit)
+        self._make_room(weight, self._root.max_bytes if consumed else self._root.head_bytes)
         totals = {**self._totals, **{stream: self._totals.get(stream, 0) + len(new) for stream, new in rows.items()}}
         try:
             self._segment.append(rows, consumed or {}, totals)
@@ -109,9 +104,9 @@ class LogPublisher:
         self._unmeasured += weight
         self._segment_used += weight
         self._unfolded += weight
-        if self._segment_used >= self._bus.segment_bytes:
+        if self._segment_used >= self._root.segment_bytes:
             self._roll()
-        elif self._unfolded >= min(_FOLD_EVERY, self._bus.segment_bytes // 4):
+        elif self._unfolded >= min(_FOLD_EVERY, self._root.segment_bytes // 4):
             self._unfolded = 0
             self._checkpointer.fold(self._segment.path)
 
@@ -138,7 +133,7 @@ class LogPublisher:
 
     def _make_room(self, weight: int, limit: int) -> None:
         now = time.monotonic()
-        if now - self._measured > _MEASURE_EVERY or self._unmeasured > self._bus.segment_bytes // 4:
+        if now - self._measured > _MEASURE_EVERY or self._unmeasured > self._root.segment_bytes // 4:
             self._measure(now)
         if self._used + weight <= limit:
             return
@@ -150,12 +145,12 @@ class LogPublisher:
             )
 
     def _measure(self, now: float) -> None:
-        self._used, self._measured, self._unmeasured = self._bus.used_bytes(), now, 0
+        self._used, self._measured, self._unmeasured = self._root.used_bytes(), now, 0
 
     def _collect(self) -> None:
         """Deletes files that every registered or expected consumer has read to the end. Without any nothing is deleted."""
-        acknowledged = self._bus.acknowledged()
-        consumers = self._bus.consumers | acknowledged.keys()
+        acknowledged = self._root.acknowledged()
+        consumers = self._root.consumers | acknowledged.keys()
         if not consumers:
             return
         done = min(acknowledged.get(consumer, {}).get(self._producer, 0) for consumer in consumers)
