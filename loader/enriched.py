@@ -32,6 +32,10 @@ _TIMESTAMP = re.compile(
 _UUID = re.compile(r"[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}\Z")
 _CONTEXTS = re.compile(r"com\.snowplowanalytics\.snowplow/contexts/jsonschema/1-0-[0-9]+\Z")
 _UNSTRUCT = re.compile(r"com\.snowplowanalytics\.snowplow/unstruct_event/jsonschema/1-0-[0-9]+\Z")
+_USUAL = {
+    "iglu:com.snowplowanalytics.snowplow/contexts/jsonschema/1-0-1": _CONTEXTS,
+    "iglu:com.snowplowanalytics.snowplow/unstruct_event/jsonschema/1-0-0": _UNSTRUCT,
+}
 
 
 class InvalidValue(NamedTuple):
@@ -87,17 +91,19 @@ def _read(line: str, cells: list[str]) -> tuple[EnrichedEvent, list[InvalidValue
     row: dict[str, Any] = dict(zip(compress(COLUMNS, cells), filter(None, cells), strict=True))
     faults: list[InvalidValue] = []
     money: list[str] = []
-    for name, convert, what in _TYPED:
-        cell = row.get(name)
-        if cell is not None:
-            value = convert(cell)
-            if value is None:
-                faults.append(InvalidValue(name, row.pop(name), f"Cannot parse key {name} into {what}"))
-            elif value is _BAD_MONEY:
-                money.append(name)
-                del row[name]
-            else:
-                row[name] = value
+    for name in _TYPED_NAMES & row.keys():
+        convert, what = _TYPED[name]
+        value = convert(row[name])
+        if value is None:
+            faults.append(InvalidValue(name, row.pop(name), f"Cannot parse key {name} into {what}"))
+        elif value is _BAD_MONEY:
+            money.append(name)
+            del row[name]
+        else:
+            row[name] = value
+    if len(faults) > 1:
+        faults.sort(key=lambda fault: POSITION[fault.key])
+    money.sort(key=POSITION.__getitem__)
     event = EnrichedEvent(line, row, bad_money=tuple(money))
     event.entities = _entities(row, "contexts", faults)
     derived = _entities(row, "derived_contexts", faults)
@@ -183,7 +189,8 @@ def _conversion(name: str, kind: Kind) -> tuple[Callable[[str], Any], str] | Non
     return _CONVERSIONS.get(kind)
 
 
-_TYPED = tuple((f.name, *found) for f in ATOMIC if (found := _conversion(f.name, f.kind)) is not None)
+_TYPED = {f.name: found for f in ATOMIC if (found := _conversion(f.name, f.kind)) is not None}
+_TYPED_NAMES = _TYPED.keys()
 
 
 class _Shape(ValueError):
@@ -226,6 +233,8 @@ def _self_describing_event(row: dict[str, Any], faults: list[InvalidValue]) -> S
 def _outer(text: str, wanted: re.Pattern[str]) -> tuple[Any, bool]:
     """(data, exact) of the wrapping self-describing JSON."""
     value, exact = jsontext.loads(text)
+    if type(value) is dict and type(uri := value.get("schema")) is str and _USUAL.get(uri) is wanted and "data" in value:
+        return value["data"], exact
     wrapped = _inner(value, exact, "")
     if wanted.match(wrapped.key.path) is None:
         raise _Shape(f": Unknown payload: {wrapped.key.uri}")
