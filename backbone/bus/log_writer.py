@@ -18,7 +18,8 @@ from backbone.errors import BusFull, BusUnavailable
 log = logging.getLogger("snowmelt.bus")
 _RECORD_OVERHEAD = 24
 _MEASURE_EVERY = 1.0
-_FOLD_EVERY = 8_000_000
+_FOLD_EVERY = 2_000_000
+"""Much less keeps the disk busy with small writes, much more makes a commit that falls into one wait for tens of milliseconds."""
 
 
 class LogPublisher:
@@ -52,26 +53,26 @@ class LogPublisher:
         """The newest file is written on; one that was cut off while it was made is made again."""
         paths = segment.listed(self._folder)
         self._consumed: dict[str, int] = {}
-        self._totals: dict[Stream, int] = {}
         if not paths:
             # Microseconds since 1970: a log made anew never reuses offsets that some consumer remembers.
-            self._begin(time.time_ns() // 1000)
+            self._begin(time.time_ns() // 1000, {})
             return
         newest = Segment(paths[-1], writable=True)
         if not newest.ready:
+            totals: dict[Stream, int] = {}
             if len(paths) > 1:
                 before = Segment(paths[-2], writable=False)
-                self._consumed, self._totals = before.consumed(), before.totals()
+                self._consumed, totals = before.consumed(), before.totals()
                 before.close()
-            newest.initialise(self._consumed, self._totals)
+            newest.initialise(self._consumed, totals)
         self._segment = newest
-        self._consumed, self._totals = newest.consumed(), newest.totals()
+        self._consumed = newest.consumed()
         self._next = newest.last() + 1
         self._segment_used = segment.size(newest.path)
 
-    def _begin(self, offset: int) -> None:
+    def _begin(self, offset: int, totals: dict[Stream, int]) -> None:
         opened = Segment(self._folder / f"{offset:020d}{SUFFIX}", writable=True)
-        opened.initialise(self._consumed, self._totals)
+        opened.initialise(self._consumed, totals)
         directory = os.open(self._folder, os.O_RDONLY)
         try:
             os.fsync(directory)
@@ -92,13 +93,11 @@ class LogPublisher:
             offset += 1
             weight += len(data) + _RECORD_OVERHEAD
         self._make_room(weight, self._root.max_bytes if consumed else self._root.head_bytes)
-        totals = {**self._totals, **{stream: self._totals.get(stream, 0) + len(new) for stream, new in rows.items()}}
         try:
-            self._segment.append(rows, consumed or {}, totals)
+            self._segment.append(rows, consumed or {})
         except sqlite3.Error as problem:
             self._recover(problem)
         self._next = offset
-        self._totals = totals
         self._consumed.update(consumed or {})
         self._used += weight
         self._unmeasured += weight
@@ -124,7 +123,7 @@ class LogPublisher:
     def _roll(self) -> None:
         sealed = self._segment
         try:
-            self._begin(self._next)
+            self._begin(self._next, sealed.totals())
         except (sqlite3.Error, OSError) as problem:
             log.error("log %s cannot begin a new file: %s", self._producer, problem)
             return

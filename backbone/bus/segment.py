@@ -1,7 +1,7 @@
 """One file of the embedded log: a SQLite database in WAL mode, named after its first offset.
 
 A table per stream, all sharing one numbering of offsets, so that a reader of a rare stream never walks over a frequent one.
-`consumed` holds the input positions the records were made from, `totals` how many records each stream ever had in this log.
+`consumed` holds the input positions the records were made from, `totals` how many records each stream had before this file.
 """
 
 import sqlite3
@@ -91,16 +91,13 @@ class Segment:
         self._db.execute("COMMIT")
         self.ready = True
 
-    def append(
-        self, rows: Mapping[Stream, Sequence[tuple[int, bytes]]], consumed: Mapping[str, int], totals: Mapping[Stream, int]
-    ) -> None:
+    def append(self, rows: Mapping[Stream, Sequence[tuple[int, bytes]]], consumed: Mapping[str, int]) -> None:
         """One durable transaction. Raises sqlite3.Error, after which nothing of it is stored as far as SQLite knows."""
         execute = self._db.execute
         execute("BEGIN IMMEDIATE")
         try:
             for stream, records in rows.items():
                 self._db.executemany(f"INSERT INTO {stream} VALUES (?, ?)", records)
-                execute("INSERT OR REPLACE INTO totals VALUES (?, ?)", (stream, totals[stream]))
             for log, offset in consumed.items():
                 execute("INSERT OR REPLACE INTO consumed VALUES (?, ?)", (log, offset))
             execute("COMMIT")
@@ -113,7 +110,18 @@ class Segment:
         return dict(self._db.execute("SELECT log, offset FROM consumed"))
 
     def totals(self) -> dict[Stream, int]:
-        return dict(self._db.execute("SELECT stream, records FROM totals"))
+        """Records of each stream in this file and those before it.
+
+        Offsets are consecutive, so the frequent stream (nearly all of the file) need not be counted.
+        """
+        result: dict[Stream, int] = dict.fromkeys(STREAMS, 0)
+        result.update(self._db.execute("SELECT stream, records FROM totals"))
+        frequent = next((s for s in STREAMS if self._db.execute(f"SELECT 1 FROM {s} LIMIT 1").fetchone()), STREAMS[0])
+        others = {stream: self.count((stream,), 0) for stream in STREAMS if stream != frequent}
+        for stream, number in others.items():
+            result[stream] += number
+        result[frequent] += self.last() - self.first + 1 - sum(others.values())
+        return result
 
     def last(self) -> int:
         """Highest offset stored; `first - 1` when empty."""
