@@ -120,6 +120,23 @@ def test_a_full_bus_is_tried_again_without_enriching_twice(enricher: Any, rig: A
     assert counted.asked == 1
 
 
+def test_a_batch_too_large_for_a_full_bus_goes_in_parts(enricher: Any, rig: Any) -> None:
+    bus = MemoryBus()
+    fill(bus, [rig.record()] * 5)
+    running = Running(bus, enricher, QUICK.model_copy(update={"batch_records": 5}))
+    commit = running.service._publisher.commit
+
+    def room_for_one(records: Any, consumed: Any) -> None:
+        if len(records) > 1:
+            raise BusFull("full")
+        commit(records, consumed)
+
+    running.service._publisher.commit = room_for_one  # type: ignore[method-assign]
+    with running:
+        eventually(lambda: len(stored(bus, "enriched")) == 5)
+    assert bus.backlog("enricher", ["raw"]) == 0
+
+
 def test_a_commit_that_was_made_but_did_not_answer_is_not_made_twice(enricher: Any, rig: Any) -> None:
     bus = MemoryBus()
     fill(bus, [rig.record()])
