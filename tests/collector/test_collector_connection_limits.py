@@ -5,20 +5,9 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from request_bytes import HOST, ORIGIN, get, post
 
 Make = Callable[..., Any]
-HOST = b"Host: h\r\n"
-ORIGIN = b"Origin: https://shop.example\r\n"
-TP2 = b"/com.snowplowanalytics.snowplow/tp2"
-
-
-def post(body: bytes, path: bytes = TP2, headers: bytes = b"") -> bytes:
-    return b"POST %s HTTP/1.1\r\n%sContent-Length: %d\r\n%s\r\n%s" % (path, HOST, len(body), headers, body)
-
-
-def get(target: bytes = b"/i", headers: bytes = b"") -> bytes:
-    return b"GET %s HTTP/1.1\r\n%s%s\r\n" % (target, HOST, headers)
-
 
 MALFORMED = {
     "garbage": b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + bytes(range(256)) * 4 + b"\r\n\r\n",
