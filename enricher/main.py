@@ -2,10 +2,8 @@
 
 import gc
 import logging
-import signal
-from threading import Event as Flag
-from types import FrameType
 
+from backbone import stopping
 from backbone.bus import open_bus
 from backbone.settings import Settings
 from enricher.app import Service
@@ -17,13 +15,7 @@ _log = logging.getLogger("snowmelt.enricher")
 
 def run(settings: Settings) -> int:
     """Blocks until SIGTERM or SIGINT, then finishes the batch in hand. Raises ConfigurationError before anything is read."""
-    stop = Flag()
-
-    def ask_to_stop(number: int, frame: FrameType | None) -> None:
-        stop.set()
-
-    signal.signal(signal.SIGTERM, ask_to_stop)
-    signal.signal(signal.SIGINT, ask_to_stop)
+    stop = stopping.on_signals()
     with assembled(settings) as enricher:
         service = Service(open_bus(settings), enricher, settings.section("enricher", EnricherSettings), stop)
         gc.freeze()  # what is loaded now stays: no need to look through it again and again

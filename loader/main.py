@@ -1,9 +1,8 @@
 """The loader as a service."""
 
 import logging
-import signal
-import threading
 
+from backbone import stopping
 from backbone.bus import open_bus
 from backbone.iglu import build_resolver
 from backbone.settings import Settings
@@ -20,9 +19,7 @@ def run(settings: Settings) -> int:
     Raises ConfigurationError before anything is read.
     """
     own = settings.section("loader", LoaderSettings)
-    stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
+    stop = stopping.on_signals()
     resolver = build_resolver(settings.iglu)
     try:
         warehouse = DuckLake(settings.data.warehouse, own.known_events)

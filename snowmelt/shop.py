@@ -69,7 +69,6 @@ PRODUCTS = (
     Product("BLANKET-3", "Wool blanket", "home", "74.25"),
 )
 
-CATEGORIES = tuple(dict.fromkeys(product.category for product in PRODUCTS))
 SEARCHES = ("kettle", "desk lamp", "gift", "oak chair", "blanket 2m")
 
 ARRIVALS = (

@@ -67,10 +67,15 @@ def pattern_properties(node: Node, schemas: Any) -> Check:
 
 
 def _name_matcher(node: Node, pattern: str) -> Matcher:
+    return matcher_at(f"{node.location}.patternProperties", pattern)
+
+
+def matcher_at(location: str, pattern: str) -> Matcher:
+    """Of a pattern that stands at this place of a schema. Raises InvalidSchema."""
     try:
         return matcher(pattern)
     except (InvalidPattern, UnsupportedPattern) as problem:
-        raise InvalidSchema(f"{node.location}.patternProperties", f"pattern {pattern}: {problem}") from None
+        raise InvalidSchema(location, f"pattern {pattern}: {problem}") from None
 
 
 def additional_properties(node: Node, allowed: Any) -> Check | None:

@@ -20,8 +20,7 @@ from backbone.iglu.json_values import (
     number_text,
     type_name,
 )
-from backbone.iglu.patterns import InvalidPattern, Matcher, UnsupportedPattern, matcher
-from backbone.iglu.reporting import Check, InvalidSchema, Keyword, Node, Reporter, wrong_type
+from backbone.iglu.reporting import Check, Keyword, Node, Reporter, wrong_type
 
 
 def _type(node: Node, expected: Any) -> Check:
@@ -107,16 +106,8 @@ def _size(name: str, kind: type[Sized], words: str, sign: int) -> Keyword:
     return keyword
 
 
-def matcher_of(node: Node, pattern: str) -> Matcher:
-    """Raises InvalidSchema."""
-    try:
-        return matcher(pattern)
-    except (InvalidPattern, UnsupportedPattern) as problem:
-        raise InvalidSchema(node.location, f"pattern {pattern}: {problem}") from None
-
-
 def _pattern(node: Node, pattern: Any) -> Check:
-    matches = matcher_of(node, pattern)
+    matches = compounds.matcher_at(node.location, pattern)
 
     def check(value: Any, at: str, state: Any) -> Any:
         if type(value) is not str or matches(value):
