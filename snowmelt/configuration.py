@@ -11,12 +11,13 @@ from backbone import settings
 from backbone.settings import Section, Settings
 from collector.settings import CollectorSettings
 from enricher.settings import EnricherSettings
-from loader.settings import LoaderSettings
+from loader.settings import LoaderSettings, WarehouseSettings
 
 MODELS: Mapping[str, type[Section]] = {
     "collector": CollectorSettings,
     "enricher": EnricherSettings,
     "loader": LoaderSettings,
+    "warehouse": WarehouseSettings,
 }
 
 
