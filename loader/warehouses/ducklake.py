@@ -11,9 +11,10 @@ import orjson
 
 from backbone.schema_types import Type
 from loader.casting import Encoding
-from loader.deduplicate import VOLATILE, Known, distinct, same_event_sql
+from loader.deduplicate import MARK_COLUMN, MARK_FAMILY, VOLATILE, Latest, marked, same_event_sql
 from loader.evolve import grown
 from loader.instants import date_text, instant_text
+from loader.known_events import ID_KEY_SQL, PAIR_KEY_SQL
 from loader.warehouses.ducklake_catalog import WarehouseUnavailable, open_writer
 from loader.warehouses.ducklake_failed import FailedTable
 from loader.warehouses.ducklake_rows import RowReader, encode
@@ -28,13 +29,16 @@ from loader.warehouses.ducklake_types import (
     type_text,
 )
 from loader.warehouses.ducklake_upkeep import Upkeep
-from loader.warehouses.protocol import Batch, Change, Column, Encoded, Row, RowsRefused, Shape, Stored
+from loader.warehouses.protocol import Batch, Change, Column, Encoded, Leaf, ListOf, Record, Row, RowsRefused, Shape, Stored
 
 log = logging.getLogger("snowmelt.loader")
 
 EVENTS, POSITIONS = "events", "loader_positions"
 """`events` begins with the 128 atomic columns and `load_tstamp`."""
 
+_MARK = Change(
+    (MARK_COLUMN,), ListOf(Record({"_schema_version": Leaf("VARCHAR"), "original_event_id": Leaf("VARCHAR")})), MARK_FAMILY
+)
 _REQUIRED = frozenset(("collector_tstamp", "event_id", "v_collector", "v_etl", "load_tstamp"))
 
 
@@ -51,7 +55,7 @@ class DuckLake:
         self._failed = FailedTable(self._connection, self._reader)
         self._upkeep = Upkeep(self._connection)
         self._columns = self._read_columns()
-        self._known = Known(known_events)
+        self._latest = Latest(known_events)
         self._horizon: str | None = None
         self._remember_latest(known_events)
 
@@ -74,7 +78,7 @@ class DuckLake:
             run("BEGIN")
             for change in batch.changes:
                 self._apply(change, columns)
-            rows = self._new_events(distinct(batch.rows), columns)
+            rows = self._new_events(batch, columns)
             self._insert(rows, batch, columns)
             self._failed.remove_replayed(batch.replayed)
             failed = self._failed.upsert(self._not_landed(batch.failed), batch.load_tstamp)
@@ -85,7 +89,7 @@ class DuckLake:
             self._roll_back()
             self._explain(problem, batch, columns)
         self._columns = columns
-        self._known.add(row.event_id for row in rows)
+        self._latest.remember_rows(rows)
         self._failed.stored()
         self._upkeep.committed()
         return Stored(len(rows), len(batch.rows) - len(rows), failed, recovered)
@@ -121,11 +125,16 @@ class DuckLake:
         }
 
     def _remember_latest(self, count: int) -> None:
-        query = f"SELECT event_id, load_tstamp::VARCHAR FROM {EVENTS} ORDER BY load_tstamp DESC LIMIT {count}"
-        cursor = self._connection.execute(query)
-        while rows := cursor.fetchmany(50_000):
-            self._known.add(row[0] for row in rows)
-            self._horizon = rows[-1][1]
+        run = self._connection.execute
+        latest = f"SELECT load_tstamp FROM {EVENTS} ORDER BY load_tstamp DESC LIMIT {count}"
+        (self._horizon,) = run(f"SELECT min(load_tstamp)::VARCHAR FROM ({latest})").fetchone() or (None,)
+        if self._horizon is None:
+            return
+        since = f"load_tstamp >= TIMESTAMPTZ '{self._horizon}'"
+        ids = f"SELECT {ID_KEY_SQL.format(id='event_id')} AS key FROM {EVENTS} WHERE {since}"
+        key = PAIR_KEY_SQL.format(id="event_id", fingerprint="event_fingerprint")
+        pairs = f"SELECT {key} AS key FROM {EVENTS} WHERE {since} AND event_fingerprint IS NOT NULL"
+        self._latest.remember(run(ids).fetchnumpy()["key"], run(pairs).fetchnumpy()["key"])
 
     def _apply(self, change: Change, columns: dict[str, Column]) -> None:
         """Adds a column or a field of one; `columns` follows."""
@@ -147,13 +156,19 @@ class DuckLake:
             now = f"TIMESTAMPTZ '{batch.load_tstamp}+00'"
             self._connection.execute(f"INSERT INTO {EVENTS} ({targets}) {select(now)}")
 
-    def _new_events(self, rows: list[Encoded], columns: Mapping[str, Column]) -> list[Encoded]:
-        """Without those the table has already."""
-        suspects = [row for row in rows if row.event_id in self._known]
-        if not suspects:
-            return rows
-        found = self._stored_already(suspects, columns)
-        return [row for row in rows if id(row) not in found]
+    def _new_events(self, batch: Batch, columns: dict[str, Column]) -> list[Encoded]:
+        """Without those the table has already; those that share an id with other content are marked."""
+        told = self._latest.told_apart(batch.rows, lambda bare: self._stored_already(bare, columns))
+        if told.sharing and self._can_mark(columns):
+            batch.names.add(MARK_COLUMN)
+            for at in told.sharing:
+                told.rows[at] = marked(told.rows[at])
+        return told.rows
+
+    def _can_mark(self, columns: dict[str, Column]) -> bool:
+        if MARK_COLUMN not in columns:
+            self._apply(_MARK, columns)
+        return columns[MARK_COLUMN].family == MARK_FAMILY
 
     def _stored_already(self, suspects: list[Encoded], columns: Mapping[str, Column]) -> set[int]:
         """`id()` of the rows that are in the table, compared by DuckDB after casting."""
@@ -169,13 +184,12 @@ class DuckLake:
 
     def _not_landed(self, failed: Sequence[Row]) -> list[Row]:
         """Failures without those of events that have landed before (same id and fingerprint)."""
-        suspects = [row for row in failed if row.get("event_fingerprint") and row.get("event_id", "") in self._known]
-        if not suspects:
+        complete = [row for row in failed if row.get("event_fingerprint") and row.get("event_id")]
+        if not complete:
             return list(failed)
-        marks = ", ".join("?" for _ in suspects)
-        query = f"SELECT event_id, event_fingerprint FROM {EVENTS} WHERE event_id IN ({marks})"
-        landed = set(self._connection.execute(query, [row["event_id"] for row in suspects]).fetchall())
-        return [row for row in failed if (row.get("event_id"), row.get("event_fingerprint")) not in landed]
+        landed = self._latest.landed([(row["event_id"], row["event_fingerprint"]) for row in complete])
+        gone = {id(row) for row, known in zip(complete, landed, strict=True) if known}
+        return [row for row in failed if id(row) not in gone]
 
     def _note_positions(self, positions: Mapping[str, int]) -> None:
         run = self._connection.execute

@@ -58,6 +58,7 @@ def _attached(folder: Path, read_only: bool) -> duckdb.DuckDBPyConnection:
         connection = duckdb.connect()
         try:
             connection.execute("SET TimeZone = 'UTC'")
+            connection.execute(f"SET threads = {len(os.sched_getaffinity(0))}")  # more than there are would wait for each other
             connection.execute(f"SET temp_directory = {_quoted(tempfile.gettempdir())}")
             load_extensions(connection)
             connection.execute(_attach_statement(folder, read_only))

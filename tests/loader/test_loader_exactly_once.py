@@ -9,11 +9,16 @@ import uuid
 from pathlib import Path
 from typing import Any
 
+import duckdb
+import numpy
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from backbone.bus.log import LogBus
 from backbone.errors import ConfigurationError
-from loader.deduplicate import Known, distinct
+from loader.deduplicate import MARK, Latest
+from loader.known_events import ID_KEY_SQL, PAIR_KEY_SQL, KeySet, id_keys, pair_keys
 from loader.warehouses.ducklake import DuckLake
 from loader.warehouses.ducklake_catalog import open_reader
 from loader.warehouses.protocol import Encoded
@@ -82,17 +87,64 @@ def test_events_outside_the_window_are_not_looked_for(station: Any, line: Any) -
 
 
 def test_the_window_holds_at_least_what_it_says() -> None:
-    known = Known(100)
+    known = KeySet(100)
     for number in range(1000):
-        known.add([str(number)])
-    assert all(str(number) in known for number in range(900, 1000))
-    assert "0" not in known
+        known.add(numpy.array([number], numpy.uint64))
+    assert known.contains(numpy.arange(900, 1000, dtype=numpy.uint64)).all()
+    assert not known.contains(numpy.arange(0, 800, dtype=numpy.uint64)).any()
+
+
+@given(st.lists(st.lists(st.integers(0, 2**64 - 1), max_size=50)), st.lists(st.integers(0, 2**64 - 1), max_size=20))
+def test_a_set_of_keys_knows_what_was_added_and_nothing_else(added: list[list[int]], asked: list[int]) -> None:
+    known = KeySet(1_000_000)
+    for keys in added:
+        known.add(numpy.array(keys, numpy.uint64))
+    everything = {key for keys in added for key in keys}
+    questions = [*asked, *everything]
+    assert list(known.contains(numpy.array(questions, numpy.uint64))) == [key in everything for key in questions]
+
+
+def test_the_warehouse_computes_the_keys_as_python_does() -> None:
+    ids, prints = [str(uuid.uuid4()) for _ in range(100)], [uuid.uuid4().hex for _ in range(100)]
+    id_key = ID_KEY_SQL.format(id="e")
+    pair_key = PAIR_KEY_SQL.format(id="e", fingerprint="f")
+    query = f"SELECT {id_key} AS i, {pair_key} AS p FROM (SELECT unnest(?) AS e, unnest(?) AS f)"
+    found = duckdb.connect().execute(query, [[*ids, "no id"], [*prints, "é"]]).fetchnumpy()
+    assert list(found["i"]) == list(id_keys([*ids, "no id"], 101))
+    assert list(found["p"]) == list(pair_keys([*ids, "no id"], [*prints, "é"]))
 
 
 def test_the_first_of_equal_rows_is_kept() -> None:
     texts = [b'{"n":1,"etl_tstamp":"a"}', b"{}", b'{"n":1,"etl_tstamp":"b"}', b'{"n":2}']
     rows = [Encoded(event_id, None, text) for event_id, text in zip("1211", texts, strict=True)]
-    assert distinct(rows) == [rows[0], rows[1], rows[3]]
+    told = Latest(0).told_apart(rows, lambda _: set())
+    assert told == ([rows[0], rows[1], rows[3]], [2])
+
+
+DUPLICATE = "contexts_com_snowplowanalytics_snowplow_duplicate_1"
+
+
+@pytest.mark.parametrize("together", [True, False], ids=["one batch", "two batches"])
+@pytest.mark.parametrize("prints", [("a", "b"), (None, "b"), ("a", None)], ids=str)
+def test_events_that_share_an_id_are_both_kept_and_the_later_is_marked(
+    station: Any, line: Any, together: bool, prints: tuple[str, str]
+) -> None:
+    lines = [line(event_id=ID, event_fingerprint=mark, app_id=f"{at}") for at, mark in enumerate(prints)]
+    for part in [lines] if together else [[text] for text in lines]:
+        station.load_lines(*part)
+    marks = [{"_schema_version": "1-0-0", "original_event_id": ID}]
+    assert station.sql(f"SELECT app_id, {DUPLICATE} FROM events ORDER BY app_id") == [("0", None), ("1", marks)]
+    station.load_lines(*lines)
+    assert station.one("SELECT count(*) FROM events") == 2
+
+
+def test_an_event_marked_by_somebody_else_keeps_that_mark(station: Any, line: Any) -> None:
+    station.schemas.put(MARK.uri, properties={"originalEventId": TEXT}, required=["originalEventId"])
+    entity = (MARK.uri, {"originalEventId": "0f0e0d0c-0b0a-4908-8706-050403020199"})
+    marked = line(event_id=ID, event_fingerprint="b", derived=[entity])
+    station.load_lines(line(event_id=ID, event_fingerprint="a"), marked)
+    (mark,) = station.one(f"SELECT {DUPLICATE} FROM events WHERE event_fingerprint = 'b'")
+    assert mark["original_event_id"] == "0f0e0d0c-0b0a-4908-8706-050403020199"
 
 
 def test_a_restart_goes_on_where_the_warehouse_says(station: Any, line: Any) -> None:
