@@ -42,6 +42,10 @@ _MARK = Change(
 _REQUIRED = frozenset(("collector_tstamp", "event_id", "v_collector", "v_etl", "load_tstamp"))
 
 
+class _NotNarrow(Exception):
+    """It may be a decimal too large for the quick way of reading them: once more, the other way."""
+
+
 class DuckLake:
     def __init__(self, folder: Path, known_events: int) -> None:
         """`known_events`: how many of the latest events are remembered to recognise duplicates.
@@ -72,6 +76,12 @@ class DuckLake:
         return shape_of(kind)
 
     def store(self, batch: Batch) -> Stored:
+        try:
+            return self._store(batch)
+        except _NotNarrow:
+            return self._store(batch)
+
+    def _store(self, batch: Batch) -> Stored:
         columns = dict(self._columns)
         run = self._connection.execute
         try:
@@ -210,6 +220,9 @@ class DuckLake:
             raise problem
         refused = []
         if isinstance(problem, duckdb.DataError | duckdb.InvalidInputException | duckdb.ConstraintException):
+            if self._reader.narrow:
+                self._reader.narrow = False
+                raise _NotNarrow
             refused = self._reader.refused([row.data for row in batch.rows], batch.names, _shapes(columns))
         if refused:
             raise RowsRefused(refused) from problem

@@ -24,6 +24,8 @@ class RowReader:
     def __init__(self, connection: duckdb.DuckDBPyConnection, file: Path) -> None:
         self._connection = connection
         self._file = file
+        self.narrow = True
+        """Whether decimals are read in 64 bits; off for good once a number did not fit."""
 
     def select(self, rows: Sequence[Row], shapes: Mapping[str, Shape]) -> tuple[list[str], Callable[..., str]]:
         """Of rows not encoded yet, else as `select_encoded`."""
@@ -38,12 +40,12 @@ class RowReader:
         """
         names = sorted(columns)
         longest = self._write(lines)
-        read = ", ".join(f"{_text(name)}: {_text(type_text(as_read(shapes[name])))}" for name in names)
+        read = ", ".join(f"{_text(name)}: {_text(type_text(as_read(shapes[name], self.narrow)))}" for name in names)
         source = (
             f"read_json({_text(str(self._file))}, format='newline_delimited', columns={{{read}}}, "
             f"maximum_object_size={max(_BUFFER, 2 * longest)})"
         )
-        expressions = [_expression(name, shapes[name]) for name in names]
+        expressions = [_expression(name, shapes[name], self.narrow) for name in names]
         return names, lambda *more: f"SELECT {', '.join((*expressions, *more))} FROM {source}"
 
     def refused(self, lines: Sequence[bytes], columns: Collection[str], shapes: Mapping[str, Shape]) -> list[tuple[int, str]]:
@@ -86,8 +88,8 @@ def encode(row: Row) -> bytes:
         return jsontext.dumps(row, exact=False).encode() + b"\n"
 
 
-def _expression(name: str, shape: Shape) -> str:
-    read = as_read(shape)
+def _expression(name: str, shape: Shape, narrow: bool) -> str:
+    read = as_read(shape, narrow)
     return identifier(name) if read == shape else f"{identifier(name)}::{type_text(shape)}"
 
 

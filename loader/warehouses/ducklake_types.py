@@ -29,6 +29,7 @@ _KINDS = {
     Kind.TIMESTAMP: Leaf("TIMESTAMP WITH TIME ZONE"),
 }
 _MONEY = Leaf("DECIMAL(38,9)")
+_NARROW = Leaf("DECIMAL(18,9)")
 _JSON = Leaf("JSON")
 
 ATOMIC_SHAPES: dict[str, Shape] = {f.name: _MONEY if f.name in MONEY else _KINDS[f.kind] for f in ATOMIC}
@@ -63,12 +64,17 @@ def type_text(shape: Shape) -> str:
     return shape.type
 
 
-def as_read(shape: Shape) -> Shape:
-    """The shape in which rows are read: JSON comes as text, for DuckDB would respell its numbers otherwise."""
+def as_read(shape: Shape, narrow: bool) -> Shape:
+    """The shape in which rows are read: JSON comes as text, for DuckDB would respell its numbers otherwise.
+
+    `narrow`: usual decimals in 64 bits, up to a thousand million, which DuckDB reads forty times as fast as 128.
+    """
     if isinstance(shape, ListOf):
-        return ListOf(as_read(shape.element))
+        return ListOf(as_read(shape.element, narrow))
     if isinstance(shape, Record):
-        return Record({name: as_read(inner) for name, inner in shape.fields.items()})
+        return Record({name: as_read(inner, narrow) for name, inner in shape.fields.items()})
+    if narrow and shape == _MONEY:
+        return _NARROW
     return Leaf("VARCHAR") if shape == _JSON else shape
 
 

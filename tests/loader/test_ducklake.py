@@ -79,7 +79,7 @@ def test_whatever_was_cast_inserts(tmp_path: Path, data: Any) -> None:
         return
     with duckdb.connect() as connection:
         connection.execute("SET TimeZone = 'UTC'")
-        _, select = RowReader(connection, tmp_path / "rows").select([{"c": made}, {}], {"c": shape_of(kind)})
+        _, select = wide_reader(connection, tmp_path / "rows").select([{"c": made}, {}], {"c": shape_of(kind)})
         connection.execute(f"CREATE TABLE t (c {type_text(shape_of(kind))})")
         connection.execute(f"INSERT INTO t {select()}")
         assert shape_in_table(connection.table("t").types[0]) == shape_of(kind)
@@ -111,8 +111,27 @@ def test_values_come_back_exactly(tmp_path: Path, kind: Any, value: Any, expecte
     with duckdb.connect() as connection:
         connection.execute("SET TimeZone = 'UTC'")
         made = compile_cast(kind, ENCODING)(value)
-        _, select = RowReader(connection, tmp_path / "rows").select([{"c": made}], {"c": shape_of(kind)})
+        _, select = wide_reader(connection, tmp_path / "rows").select([{"c": made}], {"c": shape_of(kind)})
         assert connection.execute(select()).fetchone() == (expected,)
+
+
+def wide_reader(connection: Any, file: Path) -> RowReader:
+    reader = RowReader(connection, file)
+    reader.narrow = False
+    return reader
+
+
+def test_amounts_too_large_for_the_quick_way_are_stored_exactly(tmp_path: Path) -> None:
+    totals = ["12.34", "1234567890123456.78", "-999999999.99"]
+    warehouse = DuckLake(tmp_path / "warehouse", 10)
+    for number, total in enumerate(totals):
+        batch = Batch("2026-01-01 10:00:00.000")
+        batch.add(row(number, tr_total=total), encode)
+        warehouse.store(batch)
+    warehouse.close()
+    with open_reader(tmp_path) as connection:
+        stored = connection.execute("SELECT tr_total FROM events ORDER BY event_id").fetchall()
+    assert [amount for (amount,) in stored] == [Number(total) for total in totals]
 
 
 def row(number: int, **more: Any) -> dict[str, Any]:
