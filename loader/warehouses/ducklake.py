@@ -50,7 +50,7 @@ class DuckLake:
         self._reader = RowReader(self._connection, folder / "incoming.ndjson")
         self._failed = FailedTable(self._connection, self._reader)
         self._upkeep = Upkeep(self._connection)
-        self._columns = self._read_columns()
+        self._columns = table_columns(self._connection)
         self._known = Known(known_events)
         self._horizon: str | None = None
         self._remember_latest(known_events)
@@ -86,6 +86,8 @@ class DuckLake:
             self._explain(problem, batch, columns)
         self._columns = columns
         self._known.add(row.event_id for row in rows)
+        if self._horizon and batch.load_tstamp < self._horizon:  # a clock set back, or a back-fill that names its own time
+            self._horizon = f"{batch.load_tstamp}+00"
         self._failed.stored()
         self._upkeep.committed()
         return Stored(len(rows), len(batch.rows) - len(rows), failed, recovered)
@@ -108,17 +110,6 @@ class DuckLake:
         run("CALL lake.set_option('parquet_compression', 'zstd')")  # a third of the default's size in the same time
         # Rewritten with every batch: kept in the catalog instead of a Parquet file each time.
         run(f"CALL lake.set_option('data_inlining_row_limit', 1000, table_name => '{POSITIONS}')")
-
-    def _read_columns(self) -> dict[str, Column]:
-        table = self._connection.table(EVENTS)
-        families = dict(
-            self._connection.execute(
-                "SELECT column_name, comment FROM duckdb_columns() WHERE database_name = 'lake' AND table_name = ?", [EVENTS]
-            ).fetchall()
-        )
-        return {
-            name: Column(shape_in_table(kind), families.get(name)) for name, kind in zip(table.columns, table.types, strict=True)
-        }
 
     def _remember_latest(self, count: int) -> None:
         query = f"SELECT event_id, load_tstamp::VARCHAR FROM {EVENTS} ORDER BY load_tstamp DESC LIMIT {count}"
@@ -200,6 +191,14 @@ class DuckLake:
         if refused:
             raise RowsRefused(refused) from problem
         raise WarehouseUnavailable(f"the transaction failed: {type(problem).__name__}") from problem
+
+
+def table_columns(connection: duckdb.DuckDBPyConnection) -> dict[str, Column]:
+    """Of `events`."""
+    table = connection.table(EVENTS)
+    query = "SELECT column_name, comment FROM duckdb_columns() WHERE database_name = 'lake' AND table_name = ?"
+    families = dict(connection.execute(query, [EVENTS]).fetchall())
+    return {name: Column(shape_in_table(kind), families.get(name)) for name, kind in zip(table.columns, table.types, strict=True)}
 
 
 def _shapes(columns: Mapping[str, Column]) -> dict[str, Shape]:
