@@ -18,7 +18,7 @@ from loader.enriched import EnrichedEvent, Unreadable, parse
 from loader.evolve import grown, place
 from loader.replay import replayed
 from loader.rows import Way, Ways, cast_event
-from loader.warehouses.protocol import Batch, Column, Row, Table
+from loader.warehouses.protocol import Batch, Change, Column, Row, Table
 
 log = logging.getLogger("snowmelt.loader")
 
@@ -115,6 +115,10 @@ class Batches:
         if not isinstance(outcome, Target):
             return None
         family = f"iglu:{key.vendor}/{key.name}/jsonschema/{key.version.model}-*-*"
+        main = outcome.main
+        if main is not None and main.name not in columns:
+            columns[main.name] = Column(self._warehouse.shape(main.type), family)
+            batch.changes.append(Change((main.name,), columns[main.name].shape, family))
         placement = place(columns, outcome, family, self._warehouse.shape(outcome.field.type))
         if placement is None:
             return Unresolved(key, None)

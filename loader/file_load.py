@@ -52,8 +52,9 @@ class _Casting:
         return row, badrows.runtime_error(maker, reason, event) if reason else None
 
     def columns(self) -> set[str]:
-        """Of all entities and self-describing events."""
-        return {way.column for way in self._ways.values() if isinstance(way, Way)}
+        """Of all entities and self-describing events learnt."""
+        created = {change.path[0] for change in self.needed.changes}
+        return created | {way.column for way in self._ways.values() if isinstance(way, Way)}
 
 
 @dataclass(slots=True)

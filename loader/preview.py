@@ -5,6 +5,8 @@ warehouse alike.
 """
 
 from collections.abc import Callable, Mapping
+from decimal import Decimal
+from typing import Any
 
 import orjson
 
@@ -12,11 +14,27 @@ from backbone import jsontext
 from backbone.event import ATOMIC, Kind
 from backbone.schema_types import Type
 from loader.casting import Encoding
+from loader.enriched import MONEY
 from loader.instants import instant_micros
 from loader.warehouses import bigquery_values
 from loader.warehouses.protocol import Column, Leaf, Row, Shape
 
-_TIMES = frozenset(field.name for field in ATOMIC if field.kind is Kind.TIMESTAMP) | {"load_tstamp"}
+
+def _micros(text: str) -> int | None:
+    """From `yyyy-MM-dd HH:mm:ss[.SSS]`, UTC."""
+    return instant_micros(text.replace(" ", "T") + "Z")
+
+
+def _money(text: str) -> str:
+    return f"{Decimal(text):.2f}"
+
+
+_SPECIAL: dict[str, Callable[[str], Any]] = {
+    "load_tstamp": _micros,
+    **{field.name: _micros for field in ATOMIC if field.kind is Kind.TIMESTAMP},
+    **dict.fromkeys(MONEY, _money),
+}
+"""Atomic columns whose values are texts in a parsed event."""
 
 
 class Preview:
@@ -39,16 +57,12 @@ class Preview:
         return self._columns
 
     def encode(self, row: Row) -> bytes:
-        """One JSON object. Times of atomic columns come as text: `yyyy-MM-dd HH:mm:ss[.SSS]`, UTC."""
-        shown = {name: _micros(value) if name in _TIMES else value for name, value in row.items()}
+        """One JSON object."""
+        shown = {name: _SPECIAL[name](value) if name in _SPECIAL else value for name, value in row.items()}
         try:
             return orjson.dumps(shown)
         except TypeError:  # lone surrogates
             return jsontext.dumps(shown, exact=False).encode()
-
-
-def _micros(text: str) -> int | None:
-    return instant_micros(text.replace(" ", "T") + "Z")
 
 
 def ducklake(columns: Mapping[str, Column], shape: Callable[[Type], Shape], unnamed: str) -> Preview:
