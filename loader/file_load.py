@@ -111,10 +111,10 @@ class FileLoad:
     def summary(self) -> str:
         failed = self._lines - self._rows
         if self._warehouse is None:
-            told = [f"{self._lines} lines: {self._rows} rows, {failed} bad rows; nothing was stored"]
+            told = [f"lines: {self._lines}; rows: {self._rows}, bad rows: {failed}; nothing was stored"]
             told += [f"new column: {column}" for column in self._new_columns]
         else:
-            told = [f"{self._lines} lines: {self._stored}"]
+            told = [f"lines: {self._lines}; {self._stored}"]
             told += [f"added column: {column}" for column in self._new_columns]
         return "\n".join(told)
 
