@@ -51,6 +51,11 @@ class _Casting:
         reason = self._refusal(row)
         return row, badrows.runtime_error(maker, reason, event) if reason else None
 
+    def lacking(self) -> list[str]:
+        """Columns, and fields of columns the table has."""
+        paths = [change.path for change in self.needed.changes]
+        return [".".join(path) for path in paths if len(path) == 1 or path[:1] not in paths]
+
     def columns(self) -> set[str]:
         """Of all entities and self-describing events learnt."""
         created = {change.path[0] for change in self.needed.changes}
@@ -91,7 +96,7 @@ class FileLoad:
         """Works out the columns."""
         for chunk in lines.portions(_CHUNK, sys.maxsize):
             self._learn([found for found in map(parse, chunk) if isinstance(found, EnrichedEvent)])
-        self._new_columns = [".".join(change.path) for change in self._castings[0].needed.changes]
+        self._new_columns = self._castings[0].lacking()
         if self._showing:
             self._shown = {**dict.fromkeys(sorted(self._showing.columns())), "load_tstamp": self._now}
 

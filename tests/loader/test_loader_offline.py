@@ -84,6 +84,19 @@ def test_the_whole_file_decides_the_columns_however_small_the_portions(load: Loa
     assert all(trace[0]["row"][name] is None for name in columns[0])
 
 
+@pytest.mark.parametrize("target", ["ducklake", "bigquery"])
+def test_a_field_that_comes_late_in_a_long_file_is_no_other_column(
+    load: Load, schemas: Any, line: Any, target: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    schemas.put(CART, properties={"a": TEXT})
+    schemas.put("iglu:com.acme/cart/jsonschema/1-0-1", properties={"a": TEXT, "b": TEXT})
+    lines = [line(entities=[(CART, {"a": "x"})])] * 300
+    trace = load(*lines, line(entities=[("iglu:com.acme/cart/jsonschema/1-0-1", {"b": "y"})]), dry_run=True, target=target)
+    assert [name for name in trace[0]["row"] if name.startswith("contexts_")] == [CARTS]
+    assert trace[-1]["row"][CARTS] == [{"_schema_version": "1-0-1", "b": "y"}]
+    assert capsys.readouterr().out.splitlines()[1:] == [f"new column: {CARTS}"]
+
+
 def test_a_dry_run_stores_nothing_and_needs_no_warehouse(load: Load, station: Any, line: Any) -> None:
     assert outcomes(load(line(), b"junk", dry_run=True)) == ["row", "bad"]
     assert not (station.folder / "warehouse").exists()
