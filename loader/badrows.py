@@ -18,7 +18,7 @@ IGLU = f"iglu:{VENDOR}/loader_iglu_error/jsonschema/2-0-1"
 RUNTIME = f"iglu:{VENDOR}/loader_runtime_error/jsonschema/1-0-1"
 ATOMIC_SCHEMA = parse_key("iglu:com.snowplowanalytics.snowplow/atomic/jsonschema/1-0-0")
 
-_CONTEXTS = "iglu:com.snowplowanalytics.snowplow/contexts/jsonschema/1-0-1"
+_CONTEXTS = "iglu:com.snowplowanalytics.snowplow/contexts/jsonschema/1-0-0"
 _UNSTRUCT = "iglu:com.snowplowanalytics.snowplow/unstruct_event/jsonschema/1-0-0"
 
 
@@ -81,8 +81,14 @@ def _value(name: str, kind: Kind, cell: str, event: EnrichedEvent) -> Any:
     if value is None:
         return None
     if kind is Kind.TIMESTAMP:
-        return f"{value.replace(' ', 'T')}Z"
+        return _instant(value)
     return LiteralNumber(value) if name in MONEY else value
+
+
+def _instant(value: str) -> str:
+    """ISO 8601 with milliseconds, if there are any."""
+    seconds, _, fraction = value.replace(" ", "T").partition(".")
+    return f"{seconds}.{fraction:0<3}Z" if fraction.strip("0") else f"{seconds}Z"
 
 
 def _contexts(entities: Sequence[SelfDescribing]) -> Json:

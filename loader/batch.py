@@ -18,7 +18,7 @@ from loader.enriched import EnrichedEvent, Unreadable, parse
 from loader.evolve import grown, place
 from loader.replay import replayed
 from loader.rows import Way, Ways, cast_event
-from loader.warehouses.protocol import Batch, Column, Row, Warehouse
+from loader.warehouses.protocol import Batch, Change, Column, Row, Table
 
 log = logging.getLogger("snowmelt.loader")
 
@@ -31,7 +31,7 @@ _PORTION = 200
 class Batches:
     """Makes batches. Remembers schemas and columns, nothing of the data."""
 
-    def __init__(self, resolver: Resolver, warehouse: Warehouse) -> None:
+    def __init__(self, resolver: Resolver, warehouse: Table) -> None:
         self._families = Families(resolver, warehouse.encoding)
         self._warehouse = warehouse
         self._maker: Processor = processor("snowmelt-loader")
@@ -77,7 +77,7 @@ class Batches:
                 else:
                     built.batch.failed.append(_failed(record, previous))
                 previous = record
-            self._extend(ways, events, columns, built.batch)
+            self.extend(ways, events, columns, built.batch)
             self._add(events, ways, built)
         return built
 
@@ -92,7 +92,7 @@ class Batches:
                 built.batch.add(row, encode)
                 built.lines.append(event.line)
 
-    def _extend(self, ways: Ways, events: Sequence[EnrichedEvent], columns: dict[str, Column], batch: Batch) -> None:
+    def extend(self, ways: Ways, events: Sequence[EnrichedEvent], columns: dict[str, Column], batch: Batch) -> None:
         """Ways for schema versions not met before. All are found anew then: a later version may change an earlier one's."""
         keys: set[tuple[Kind, SchemaKey]] = set()
         for event in events:
@@ -115,6 +115,10 @@ class Batches:
         if not isinstance(outcome, Target):
             return None
         family = f"iglu:{key.vendor}/{key.name}/jsonschema/{key.version.model}-*-*"
+        main = outcome.main
+        if main is not None and main.name not in columns:
+            columns[main.name] = Column(self._warehouse.shape(main.type), family)
+            batch.changes.append(Change((main.name,), columns[main.name].shape, family))
         placement = place(columns, outcome, family, self._warehouse.shape(outcome.field.type))
         if placement is None:
             return Unresolved(key, None)

@@ -6,7 +6,7 @@ resolved fails alone: the others keep the columns they have.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple, TypeAlias
 
 from backbone.column_families import FamilyColumns, UnreadableSchema, family_columns, recovery_name
@@ -33,6 +33,8 @@ class Target:
     """The highest version the column was derived from; bad rows name it."""
     recovery: str
     """Column to use instead when the table has another type under the name."""
+    main: Field | None = None
+    """For a recovery column: the family's own column, which is there too, if only with nulls."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +148,8 @@ class Families:
             version: self._target(family, version, columns.field, family.key(highest), recovery) for version in columns.merged
         }
         for version, column in columns.recoveries:
-            targets[version] = self._target(family, version, column, family.key(version), column.name)
+            target = self._target(family, version, column, family.key(version), column.name)
+            targets[version] = replace(target, main=columns.field)
         return targets
 
     def _target(self, family: _Family, version: SchemaVer, column: Field, key: SchemaKey, recovery: str) -> Target:

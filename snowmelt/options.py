@@ -23,3 +23,6 @@ NoPort = Annotated[
     int | None,
     typer.Option("--port", metavar="N", min=0, max=65535, help="Accepted as every service does; this one listens on no port."),
 ]
+Schemas = Annotated[
+    list[Path] | None, typer.Option("--schemas", metavar="DIR", help="Registry folder asked first; may be repeated.")
+]

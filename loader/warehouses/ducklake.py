@@ -58,7 +58,7 @@ class DuckLake:
         self._reader = RowReader(self._connection, folder / "incoming.ndjson")
         self._failed = FailedTable(self._connection, self._reader)
         self._upkeep = Upkeep(self._connection)
-        self._columns = self._read_columns()
+        self._columns = table_columns(self._connection)
         self._latest = Latest(known_events)
         self._horizon: str | None = None
         self._remember_latest(known_events)
@@ -100,6 +100,8 @@ class DuckLake:
             self._explain(problem, batch, columns)
         self._columns = columns
         self._latest.remember_rows(rows)
+        if self._horizon and batch.load_tstamp < self._horizon:  # a clock set back, or a back-fill that names its own time
+            self._horizon = f"{batch.load_tstamp}+00"
         self._failed.stored()
         self._upkeep.committed()
         return Stored(len(rows), len(batch.rows) - len(rows), failed, recovered)
@@ -123,21 +125,11 @@ class DuckLake:
         # Rewritten with every batch: kept in the catalog instead of a Parquet file each time.
         run(f"CALL lake.set_option('data_inlining_row_limit', 1000, table_name => '{POSITIONS}')")
 
-    def _read_columns(self) -> dict[str, Column]:
-        table = self._connection.table(EVENTS)
-        families = dict(
-            self._connection.execute(
-                "SELECT column_name, comment FROM duckdb_columns() WHERE database_name = 'lake' AND table_name = ?", [EVENTS]
-            ).fetchall()
-        )
-        return {
-            name: Column(shape_in_table(kind), families.get(name)) for name, kind in zip(table.columns, table.types, strict=True)
-        }
-
     def _remember_latest(self, count: int) -> None:
         run = self._connection.execute
-        latest = f"SELECT load_tstamp FROM {EVENTS} ORDER BY load_tstamp DESC LIMIT {count}"
-        (self._horizon,) = run(f"SELECT min(load_tstamp)::VARCHAR FROM ({latest})").fetchone() or (None,)
+        (stored,) = run(f"SELECT count(*) FROM {EVENTS}").fetchone() or (0,)
+        latest = EVENTS if stored <= count else f"(SELECT load_tstamp FROM {EVENTS} ORDER BY load_tstamp DESC LIMIT {count})"
+        (self._horizon,) = run(f"SELECT min(load_tstamp)::VARCHAR FROM {latest}").fetchone() or (None,)
         if self._horizon is None:
             return
         since = f"load_tstamp >= TIMESTAMPTZ '{self._horizon}'"
@@ -227,6 +219,14 @@ class DuckLake:
         if refused:
             raise RowsRefused(refused) from problem
         raise WarehouseUnavailable(f"the transaction failed: {type(problem).__name__}") from problem
+
+
+def table_columns(connection: duckdb.DuckDBPyConnection) -> dict[str, Column]:
+    """Of `events`."""
+    table = connection.table(EVENTS)
+    query = "SELECT column_name, comment FROM duckdb_columns() WHERE database_name = 'lake' AND table_name = ?"
+    families = dict(connection.execute(query, [EVENTS]).fetchall())
+    return {name: Column(shape_in_table(kind), families.get(name)) for name, kind in zip(table.columns, table.types, strict=True)}
 
 
 def _shapes(columns: Mapping[str, Column]) -> dict[str, Shape]:

@@ -95,6 +95,18 @@ class RowsRefused(Exception):
         super().__init__(f"{len(rows)} rows refused")
 
 
+class Table(Protocol):
+    """What is asked while columns are worked out; of a warehouse, or of something that only looks like one."""
+
+    encoding: Encoding
+
+    def columns(self) -> Mapping[str, Column]: ...
+
+    def encode(self, row: Row) -> bytes: ...
+
+    def shape(self, kind: Type) -> Shape: ...
+
+
 class Warehouse(Protocol):
     """One writer at a time. Methods raise TransientError when trying again may help."""
 

@@ -126,6 +126,16 @@ def station(tmp_path: Path, schemas: Schemas) -> Iterator[Station]:
     made.close()
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
+def shared_station(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Station]:
+    """One for all tests of a module, loaded once."""
+    folder = tmp_path_factory.mktemp("station")
+    (folder / "schemas").mkdir()
+    made = Station(folder, Schemas(folder / "schemas"))
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="session")
 def line() -> Callable[..., bytes]:
     return make_line

@@ -110,7 +110,7 @@ def outcomes(case: Any, folder: Path) -> Iterator[tuple[int, dict[str, Any], lis
     for group in groups:
         made = batch.Batches(resolver, Target())  # type: ignore[arg-type]
         ways: Any = {}
-        made._extend(ways, [events[at] for at in group], {}, Batch(""))
+        made.extend(ways, [events[at] for at in group], {}, Batch(""))
         for at in group:
             row, failures = cast_event(events[at], ways)
             yield at, row, failures

@@ -115,6 +115,25 @@ def test_the_offline_enricher_reads_standard_input(tmp_path: Path) -> None:
     assert [row["schema"].split("/")[1] for row in second["bad"]] == ["collector_payload_format_violation"]
 
 
+@pytest.mark.parametrize("flag", [["--dry-run"], ["--trace", "t"], ["--target", "bigquery"], ["--load-tstamp", "2026-01-01"]])
+def test_the_flags_of_the_offline_loader_need_its_input(tmp_path: Path, flag: list[str]) -> None:
+    done = run("load", *flag, "--data", str(tmp_path))
+    assert done.returncode == 2
+    assert "--from" in done.stderr
+
+
+def test_the_offline_loader_tells_on_standard_output_what_it_would_load(tmp_path: Path) -> None:
+    (tmp_path / "lines").write_text("junk\n", "utf-8")
+    flags = ["--target", "bigquery", "--schemas", str(ROOT / "schemas"), "--data", str(tmp_path / "data")]
+    done = run("load", "--from", "lines", "--dry-run", *flags, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    (told,) = [json.loads(line) for line in done.stdout.splitlines()]
+    assert (told["line"], told["bad"]["data"]["failure"]) == (1, {"type": "NotTSV"})
+    assert "lines: 1; rows: 0, bad rows: 1; nothing was stored" in done.stderr
+    landed = run("load", "--from", "lines", *flags[2:], cwd=tmp_path)
+    assert landed.stdout == "lines: 1; 0 loaded, 1 failed, 0 duplicates, 0 recovered\n"
+
+
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 
 
