@@ -15,6 +15,7 @@ import typer
 from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
+from backbone.metrics import LOADER
 from backbone.settings import SHARED
 from snowmelt.cli import app
 from snowmelt.configuration import MODELS
@@ -123,10 +124,17 @@ def deviations() -> str:
     return "\n\n".join(part for part in parts if part.count("\n") > 1)
 
 
+def metrics() -> str:
+    """One table of everything a service counts."""
+    rows = [f"| `{m.name}` | {m.kind} | {begun(m.meaning)} | {begun(m.alert)} |" for m in LOADER]
+    return "| Metric | Kind | What it tells | Look when |\n|---|---|---|---|\n" + "\n".join(rows)
+
+
 PAGES: dict[str, Callable[[], str]] = {
     "docs/configuration.md": settings,
     "docs/commands.md": commands,
     "docs/compatibility.md": deviations,
+    "docs/metrics.md": metrics,
 }
 
 

@@ -1,0 +1,38 @@
+"""What the loader counts about itself: after every transaction, from what was stored."""
+
+from datetime import UTC, datetime
+
+from backbone.metrics import LOADER, Metrics
+from loader.warehouses.protocol import Batch, Stored
+
+_PREFIX = "snowmelt_loader_"
+
+
+class LoaderMetrics(Metrics):
+    def __init__(self) -> None:
+        super().__init__(LOADER)
+
+    def stored(self, batch: Batch, stored: Stored, records: int, seconds: float) -> None:
+        """One transaction was committed."""
+        self.add(f"{_PREFIX}events_good_total", stored.loaded)
+        self.add(f"{_PREFIX}events_bad_total", stored.failed)
+        self.add(f"{_PREFIX}duplicates_total", stored.duplicates)
+        self.add(f"{_PREFIX}recovered_total", stored.recovered)
+        self.add(f"{_PREFIX}columns_added_total", len(batch.changes))
+        self.add(
+            f"{_PREFIX}recovery_columns_total",
+            sum("_recovered_" in change.path[0] for change in batch.changes if len(change.path) == 1),
+        )
+        self.observe(f"{_PREFIX}batch_rows", records)
+        self.observe(f"{_PREFIX}store_seconds", seconds)
+        if batch.oldest is not None:
+            self.observe(f"{_PREFIX}e2e_latency_seconds", _age(batch.oldest))
+
+    def retried(self) -> None:
+        self.add(f"{_PREFIX}retries_total")
+
+
+def _age(tstamp: str) -> float:
+    """Seconds since `yyyy-MM-dd HH:mm:ss[.SSS]`, UTC."""
+    moment = datetime.fromisoformat(tstamp).replace(tzinfo=UTC)
+    return max(0.0, (datetime.now(UTC) - moment).total_seconds())
