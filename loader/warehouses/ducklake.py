@@ -1,5 +1,6 @@
 """The embedded warehouse. Rows, changes of the table, failed events and bus positions are stored in one transaction."""
 
+import contextlib
 import logging
 import os
 from collections.abc import Mapping, Sequence
@@ -14,7 +15,7 @@ from loader.casting import Encoding
 from loader.deduplicate import VOLATILE, Known, distinct, same_event_sql
 from loader.evolve import grown
 from loader.instants import date_text, instant_text
-from loader.warehouses.ducklake_catalog import WarehouseUnavailable, open_writer
+from loader.warehouses.ducklake_catalog import WarehouseUnavailable, is_transient, open_again, open_writer
 from loader.warehouses.ducklake_failed import FailedTable
 from loader.warehouses.ducklake_rows import RowReader, encode
 from loader.warehouses.ducklake_types import (
@@ -28,7 +29,20 @@ from loader.warehouses.ducklake_types import (
     type_text,
 )
 from loader.warehouses.ducklake_upkeep import Upkeep
-from loader.warehouses.protocol import Batch, Change, Column, Encoded, Row, RowsRefused, Shape, Stored
+from loader.warehouses.ducklake_waiting import WaitingTable
+from loader.warehouses.protocol import (
+    Batch,
+    BatchRefused,
+    Change,
+    Column,
+    Encoded,
+    Row,
+    RowsRefused,
+    Shape,
+    Stored,
+    Waited,
+    Waiting,
+)
 
 log = logging.getLogger("snowmelt.loader")
 
@@ -45,12 +59,11 @@ class DuckLake:
         Raises ConfigurationError if another loader writes this warehouse, WarehouseUnavailable.
         """
         self.encoding = Encoding(lambda micros: instant_text(micros - micros % 1000), date_text, str, UNNAMED)
+        self._folder = folder
         self._connection, self._lock = open_writer(folder)
-        self._create_tables()
-        self._reader = RowReader(self._connection, folder / "incoming.ndjson")
-        self._failed = FailedTable(self._connection, self._reader)
-        self._upkeep = Upkeep(self._connection)
-        self._columns = self._read_columns()
+        self._broken = False
+        self._columns: dict[str, Column] = {}
+        self._set_up()
         self._known = Known(known_events)
         self._horizon: str | None = None
         self._remember_latest(known_events)
@@ -68,6 +81,7 @@ class DuckLake:
         return shape_of(kind)
 
     def store(self, batch: Batch) -> Stored:
+        self._mend()
         columns = dict(self._columns)
         run = self._connection.execute
         try:
@@ -78,17 +92,33 @@ class DuckLake:
             self._insert(rows, batch, columns)
             self._failed.remove_replayed(batch.replayed)
             failed = self._failed.upsert(self._not_landed(batch.failed), batch.load_tstamp)
-            recovered = self._failed.remove_landed(rows)
+            recovered = self._failed.remove_landed(rows) + self._waiting.settle(batch)
             self._note_positions(batch.positions)
             run("COMMIT")
         except duckdb.Error as problem:
             self._roll_back()
             self._explain(problem, batch, columns)
+        except Exception as problem:
+            self._roll_back()
+            if isinstance(problem, OSError):
+                raise WarehouseUnavailable(f"rows cannot be handed over: {problem.strerror}") from problem
+            raise BatchRefused(type(problem).__name__) from problem
         self._columns = columns
         self._known.add(row.event_id for row in rows)
         self._failed.stored()
         self._upkeep.committed()
-        return Stored(len(rows), len(batch.rows) - len(rows), failed, recovered)
+        parked, unparked = self._waiting.stored(batch)
+        return Stored(len(rows), len(batch.rows) - len(rows), failed, recovered, parked, unparked)
+
+    def waiting(self) -> Mapping[str, Waited]:
+        return self._waiting.waited
+
+    def waiting_for(self, schema: str, before: str | None, limit: int, max_bytes: int) -> list[Waiting]:
+        self._mend()
+        try:
+            return self._waiting.take(schema, before, limit, max_bytes)
+        except duckdb.Error as problem:
+            raise WarehouseUnavailable(f"waiting events cannot be read: {type(problem).__name__}") from problem
 
     def maintain(self) -> None:
         self._upkeep.run_if_due()
@@ -96,6 +126,27 @@ class DuckLake:
     def close(self) -> None:
         self._connection.close()
         os.close(self._lock)
+
+    def _set_up(self) -> None:
+        self._create_tables()
+        self._reader = RowReader(self._connection, self._folder / "incoming.ndjson")
+        self._failed = FailedTable(self._connection, self._reader)
+        self._waiting = WaitingTable(self._connection, self._reader)
+        self._upkeep = Upkeep(self._connection)
+        self._columns = self._read_columns()
+
+    def _mend(self) -> None:
+        """Opens the warehouse anew when an error of DuckDB's own has made the connection useless."""
+        if not self._broken:
+            return
+        with contextlib.suppress(duckdb.Error):
+            self._connection.close()
+        self._connection = open_again(self._folder)
+        try:
+            self._set_up()
+        except duckdb.Error as problem:
+            raise WarehouseUnavailable(f"cannot open the warehouse again: {type(problem).__name__}") from problem
+        self._broken = False
 
     def _create_tables(self) -> None:
         shapes = {**ATOMIC_SHAPES, "load_tstamp": TIMESTAMP}
@@ -191,15 +242,17 @@ class DuckLake:
             log.debug("nothing to roll back")
 
     def _explain(self, problem: duckdb.Error, batch: Batch, columns: Mapping[str, Column]) -> NoReturn:
-        """Finds the rows to blame, if it is rows: raises RowsRefused, else WarehouseUnavailable."""
-        if isinstance(problem, duckdb.InternalError | duckdb.FatalException):
-            raise problem
+        """Raises WarehouseUnavailable, or RowsRefused if rows can be blamed, or BatchRefused."""
+        if is_transient(problem):
+            raise WarehouseUnavailable(f"the transaction failed: {type(problem).__name__}") from problem
         refused = []
-        if isinstance(problem, duckdb.DataError | duckdb.InvalidInputException | duckdb.ConstraintException):
+        if isinstance(problem, duckdb.InternalError | duckdb.FatalException):
+            self._broken = True
+        elif isinstance(problem, duckdb.DataError | duckdb.InvalidInputException | duckdb.ConstraintException):
             refused = self._reader.refused([row.data for row in batch.rows], batch.names, _shapes(columns))
         if refused:
             raise RowsRefused(refused) from problem
-        raise WarehouseUnavailable(f"the transaction failed: {type(problem).__name__}") from problem
+        raise BatchRefused(f"DuckDB: {type(problem).__name__}") from problem
 
 
 def _shapes(columns: Mapping[str, Column]) -> dict[str, Shape]:

@@ -7,6 +7,7 @@ waits for locks, so that neither side disturbs the other.
 import fcntl
 import importlib.util
 import os
+import re
 import tempfile
 import time
 from pathlib import Path
@@ -18,6 +19,9 @@ from backbone.errors import ConfigurationError, Fault, TransientError
 LAKE = "lake"
 _BUSY_MILLISECONDS = 20_000
 _ATTEMPTS = 8
+_OUTSIDE = re.compile(
+    r"database (?:is|table is) locked|No space left|disk is full|disk I/O error|Too many open files|quota", re.I
+)
 _EXTENSIONS = ("sqlite_scanner", "ducklake")
 
 
@@ -39,6 +43,23 @@ def open_writer(folder: Path) -> tuple[duckdb.DuckDBPyConnection, int]:
         os.close(lock)
         raise ConfigurationError([Fault(str(folder), "data.folder", "another loader is writing this warehouse")]) from None
     return _attached(folder, read_only=False), lock
+
+
+def open_again(folder: Path) -> duckdb.DuckDBPyConnection:
+    """For the process that holds the lock. Raises WarehouseUnavailable."""
+    return _attached(folder, read_only=False)
+
+
+def is_transient(problem: duckdb.Error) -> bool:
+    """Whether the reason lies outside (locks, disk), so that trying the same again may help."""
+    if isinstance(problem, duckdb.IOException | duckdb.ConnectionException | duckdb.InterruptException):
+        return True
+    if (
+        isinstance(problem, duckdb.TransactionException | duckdb.InternalError | duckdb.FatalException)
+        or type(problem) is duckdb.Error
+    ):
+        return _OUTSIDE.search(str(problem)) is not None or isinstance(problem, duckdb.TransactionException)
+    return False
 
 
 def open_reader(folder: Path) -> duckdb.DuckDBPyConnection:
