@@ -15,7 +15,7 @@ from loader.casting import Encoding
 from loader.deduplicate import VOLATILE, Known, distinct, same_event_sql
 from loader.evolve import grown
 from loader.instants import date_text, instant_text
-from loader.warehouses.ducklake_catalog import WarehouseUnavailable, is_transient, open_again, open_writer
+from loader.warehouses.ducklake_catalog import Doubt, WarehouseUnavailable, open_again, open_writer
 from loader.warehouses.ducklake_failed import FailedTable
 from loader.warehouses.ducklake_rows import RowReader, encode
 from loader.warehouses.ducklake_types import (
@@ -62,6 +62,7 @@ class DuckLake:
         self._folder = folder
         self._connection, self._lock = open_writer(folder)
         self._broken = False
+        self._doubt = Doubt()
         self._columns: dict[str, Column] = {}
         self._set_up()
         self._known = Known(known_events)
@@ -243,15 +244,14 @@ class DuckLake:
 
     def _explain(self, problem: duckdb.Error, batch: Batch, columns: Mapping[str, Column]) -> NoReturn:
         """Raises WarehouseUnavailable, or RowsRefused if rows can be blamed, or BatchRefused."""
-        if is_transient(problem):
+        of_rows = isinstance(problem, duckdb.DataError | duckdb.InvalidInputException | duckdb.ConstraintException)
+        self._broken = not of_rows and not isinstance(problem, duckdb.OperationalError)
+        if self._doubt.is_transient(problem):
             raise WarehouseUnavailable(f"the transaction failed: {type(problem).__name__}") from problem
-        refused = []
-        if isinstance(problem, duckdb.InternalError | duckdb.FatalException):
-            self._broken = True
-        elif isinstance(problem, duckdb.DataError | duckdb.InvalidInputException | duckdb.ConstraintException):
+        if of_rows:
             refused = self._reader.refused([row.data for row in batch.rows], batch.names, _shapes(columns))
-        if refused:
-            raise RowsRefused(refused) from problem
+            if refused:
+                raise RowsRefused(refused) from problem
         raise BatchRefused(f"DuckDB: {type(problem).__name__}") from problem
 
 

@@ -20,8 +20,10 @@ LAKE = "lake"
 _BUSY_MILLISECONDS = 20_000
 _ATTEMPTS = 8
 _OUTSIDE = re.compile(
-    r"database (?:is|table is) locked|No space left|disk is full|disk I/O error|Too many open files|quota", re.I
+    r"database (?:is|table is) locked|No space left|disk is full|disk I/O error|Too many open files|[Qq]uota|[Cc]onflict", re.I
 )
+_PATIENCE, _FORGOTTEN = 10.0, 60.0
+"""Seconds."""
 _EXTENSIONS = ("sqlite_scanner", "ducklake")
 
 
@@ -50,16 +52,27 @@ def open_again(folder: Path) -> duckdb.DuckDBPyConnection:
     return _attached(folder, read_only=False)
 
 
-def is_transient(problem: duckdb.Error) -> bool:
-    """Whether the reason lies outside (locks, disk), so that trying the same again may help."""
-    if isinstance(problem, duckdb.IOException | duckdb.ConnectionException | duckdb.InterruptException):
-        return True
-    if (
-        isinstance(problem, duckdb.TransactionException | duckdb.InternalError | duckdb.FatalException)
-        or type(problem) is duckdb.Error
-    ):
-        return _OUTSIDE.search(str(problem)) is not None or isinstance(problem, duckdb.TransactionException)
-    return False
+class Doubt:
+    """Tells trouble from outside (locks, disk: trying the same again may help) from a batch that will never be taken."""
+
+    def __init__(self) -> None:
+        self._first = self._last = -_FORGOTTEN
+
+    def is_transient(self, problem: duckdb.Error) -> bool:
+        if isinstance(problem, duckdb.IOException | duckdb.ConnectionException | duckdb.InterruptException):
+            return True
+        commit = isinstance(problem, duckdb.TransactionException) or type(problem) is duckdb.Error
+        if commit or isinstance(problem, duckdb.InternalError | duckdb.FatalException):
+            return _OUTSIDE.search(str(problem)) is not None or (commit and self._patient())
+        return False
+
+    def _patient(self) -> bool:
+        """A commit that fails for no known reason is tried again for some seconds, but not for ever."""
+        now = time.monotonic()
+        if now - self._last > _FORGOTTEN:
+            self._first = now
+        self._last = now
+        return now - self._first < _PATIENCE
 
 
 def open_reader(folder: Path) -> duckdb.DuckDBPyConnection:
