@@ -3,6 +3,7 @@
 Nothing of an event's data is quoted but the names of properties and parameters: reasons are stored, shown and sent in alerts.
 """
 
+import re
 from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple
@@ -11,6 +12,9 @@ from backbone import reports
 from backbone.reports import Finding
 
 Json = dict[str, Any]
+
+_KIND_OF_ERROR = re.compile(r"(DuckDB: )?[A-Z][A-Za-z]{2,60}")
+"""The name of an exception; any other message may quote data."""
 
 
 class Explanation(NamedTuple):
@@ -184,7 +188,11 @@ def _loader_parsing(data: Json) -> Finding:
 
 
 def _loader_runtime(data: Json) -> Finding:
-    return Finding("The warehouse refused the event.", "Look at the loader's log of that time; then run `snowmelt replay`.")
+    message = _text(data.get("failure")) or ""
+    kind = f" ({message})" if _KIND_OF_ERROR.fullmatch(message) else ""
+    return Finding(
+        f"The warehouse refused the event{kind}.", "Look at the loader's log of that time; then run `snowmelt replay`."
+    )
 
 
 def _unknown(data: Json) -> Finding:

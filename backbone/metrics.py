@@ -41,7 +41,7 @@ LOADER = (
     ),
     Metric("snowmelt_loader_overflow_rows_total", "counter", "rows with data in the column `overflow`", "it grows"),
     Metric("snowmelt_loader_fields", "gauge", "fields of `events`, nested ones counted", "above 80 % of `warehouse.max_fields`"),
-    Metric("snowmelt_loader_batch_rows", "histogram", "records in a transaction", buckets=_ROWS),
+    Metric("snowmelt_loader_batch_rows", "histogram", "rows in a transaction, failed ones included", buckets=_ROWS),
     Metric("snowmelt_loader_store_seconds", "histogram", "time of a transaction", "most take longer than 10 s", _SECONDS),
     Metric(
         "snowmelt_loader_e2e_latency_seconds",

@@ -43,6 +43,11 @@ def runtime_error(maker: Processor, message: str, event: EnrichedEvent) -> Json:
     return _row(RUNTIME, maker, message, event_json(event))
 
 
+def unread_error(maker: Processor, message: str, text: str) -> Json:
+    """Of something that is not known to be an event."""
+    return _row(RUNTIME, maker, message, text)
+
+
 def wrong_type(key: SchemaKey, fault: WrongType) -> Json:
     return {"schemaKey": key.uri, "value": fault.value, "expected": fault.expected}
 

@@ -2,21 +2,24 @@
 
 A family is all versions of one model of a schema, as event or as entity. Its columns depend on the versions seen so far: they
 are derived anew when a higher or a breaking version turns up, or when a schema's text changed. One version that cannot be
-resolved fails alone: the others keep the columns they have.
+resolved fails alone: the others keep the columns they have. So does one for whose fields the table has no room.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple, TypeAlias
 
 from backbone.column_families import FamilyColumns, UnreadableSchema, family_columns, recovery_name
 from backbone.column_names import Kind
-from backbone.errors import RegistryUnavailable
 from backbone.iglu.failures import ResolutionFailure
-from backbone.iglu.resolver import Resolver, Schema
+from backbone.iglu.resolver import Schema
 from backbone.schema_types import Array, Field, Struct
 from backbone.selfdescribing import SchemaKey, SchemaVer
 from loader.casting import Cast, Encoding, compile_cast, compile_item_cast
+from loader.lookups import Lookups
+
+_MOST_PREPARED = 10
+"""Versions of one family that are looked up at the same time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +52,28 @@ class Unresolved:
     key: SchemaKey
     failure: ResolutionFailure | None
 
+    @property
+    def why(self) -> str | None:
+        """Why data of it should wait for the schema; None when there is one, but it is of no use."""
+        return None if self.failure is None else why_missing(self.failure)
 
-Outcome: TypeAlias = Target | NoColumn | Unresolved
+
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """The table has no room for the fields of this version, which would go to `column`."""
+
+    column: str
+
+
+Outcome: TypeAlias = Target | NoColumn | Unresolved | LeftOut
+
+
+def why_missing(failure: ResolutionFailure) -> str | None:
+    """In words, what keeps a schema from being there; None when a registry has one that is no schema."""
+    if failure.transient:
+        return "registry unavailable"
+    found = any(attempts.errors and attempts.errors[-1].kind != "NotFound" for attempts in failure.lookup_history)
+    return None if found else "not found"
 
 
 class _Family(NamedTuple):
@@ -75,32 +98,63 @@ class _State:
 class Families:
     """Remembers what it derived. Not thread-safe: one loader, one thread."""
 
-    def __init__(self, resolver: Resolver, encoding: Encoding) -> None:
-        self._resolver = resolver
+    def __init__(self, lookups: Lookups, encoding: Encoding) -> None:
+        self._lookups = lookups
         self._encoding = encoding
         self._states: dict[_Family, _State] = {}
+        self._left_out: dict[tuple[_Family, SchemaVer], LeftOut] = {}
         self._checked: set[_Family] = set()
 
     def begin_batch(self) -> None:
         """From here on, schemas are looked up anew (once for each family)."""
         self._checked.clear()
+        self._lookups.look_anew()
+
+    def prepare(self, keys: Iterable[SchemaKey]) -> None:
+        """Begins to look up what these versions certainly need, all at once."""
+        self._lookups.prepare({needed for key in keys for needed in _certainly_needed(key)})
 
     def outcome(self, kind: Kind, key: SchemaKey) -> Outcome:
-        """Raises RegistryUnavailable. After it, earlier answers of the same batch for lower versions may be outdated."""
+        """After it, earlier answers of the same batch for lower versions may be outdated.
+
+        A registry that does not answer leaves known versions where they are.
+        """
         family = _Family(kind, key.vendor, key.name, key.version.model)
-        state = self._states.get(family)
-        if state is not None and key.version in state.seen and (family in self._checked or self._unchanged(family, state)):
-            self._checked.add(family)
-            return state.targets.get(key.version) or NoColumn()
-        derived = self._derive(family, {*(state.seen if state else ()), key.version})
-        if isinstance(derived, Unresolved):
-            return derived
-        self._states[family] = derived
+        if (left_out := self._left_out.get((family, key.version))) is not None:
+            return left_out
+        state = self._states.get(family, _State())
+        known = key.version in state.seen
+        if not known or (family not in self._checked and not self._unchanged(family, state)):
+            derived = self._derive(family, {*state.seen, key.version})
+            if isinstance(derived, _State):
+                state = self._states[family] = derived
+            elif not known or not (derived.failure and derived.failure.transient):
+                return derived
         self._checked.add(family)
-        return derived.targets.get(key.version) or NoColumn()
+        return state.targets.get(key.version) or NoColumn()
+
+    def leave_out(self, kind: Kind, key: SchemaKey) -> None:
+        """The table has no room for the column of this version: from here on, the family's are derived without one of them.
+
+        That is the version itself where it has a recovery column of its own, else the highest one.
+        """
+        family = _Family(kind, key.vendor, key.name, key.version.model)
+        state = self._states.pop(family)
+        own = state.targets[key.version]
+        version = key.version if own.recovery == own.field.name else max(state.seen)
+        self._left_out[(family, version)] = LeftOut(state.targets.get(version, own).field.name)
+        rest = state.seen - {version}
+        derived = self._derive(family, rest) if rest else None
+        if isinstance(derived, _State):
+            self._states[family] = derived
 
     def _unchanged(self, family: _Family, state: _State) -> bool:
-        return all(self._resolver.lookup(family.key(version)) is schema for version, schema in state.schemas.items())
+        """A registry that does not answer at the moment has changed nothing."""
+        for version, schema in state.schemas.items():
+            answer = self._lookups.lookup(family.key(version))
+            if answer is not schema and (isinstance(answer, Schema) or not answer.transient):
+                return False
+        return True
 
     def _derive(self, family: _Family, seen: set[SchemaVer]) -> _State | Unresolved:
         schemas = self._schemas(family, seen)
@@ -118,28 +172,22 @@ class Families:
         top = max(seen)
         found: dict[SchemaVer, Schema] = {}
         for version in sorted(seen):
-            if version.revision < top.revision and not isinstance(answer := self._lookup(family.key(version)), Schema):
+            if version.revision < top.revision and not isinstance(answer := self._lookups.lookup(family.key(version)), Schema):
                 return Unresolved(family.key(version), answer)
         for revision in range(top.revision + 1):
             last_seen = max((v.addition for v in seen if v.revision == revision), default=0)
             addition = 0
             while True:
                 version = SchemaVer(family.model, revision, addition)
-                answer = self._lookup(family.key(version))
+                answer = self._lookups.lookup(family.key(version))
                 if isinstance(answer, Schema):
                     found[version] = answer
-                elif revision == top.revision or addition == 0:
+                elif revision == top.revision or addition == 0 or answer.transient:
                     return Unresolved(family.key(version), answer)
                 addition += 1
                 if addition > last_seen and (revision == top.revision or not isinstance(answer, Schema)):
                     break
         return found
-
-    def _lookup(self, key: SchemaKey) -> Schema | ResolutionFailure:
-        answer = self._resolver.lookup(key)
-        if not isinstance(answer, Schema) and answer.transient:
-            raise RegistryUnavailable(f"cannot look up {key.uri}: {answer}")
-        return answer
 
     def _targets(self, family: _Family, columns: FamilyColumns, documents: Mapping[SchemaVer, Any]) -> dict[SchemaVer, Target]:
         highest = max(columns.merged)
@@ -160,3 +208,12 @@ class Families:
         if isinstance(element, Struct):
             return Target(column, compile_item_cast(element, str(version), self._encoding), False, key, recovery)
         return Target(column, compile_cast(element, self._encoding), True, key, recovery)
+
+
+def _certainly_needed(key: SchemaKey) -> Iterable[SchemaKey]:
+    """Of all versions below one; whether earlier revisions have more is found out step by step."""
+    model, revision, addition = key.version
+    for earlier in range(min(revision, _MOST_PREPARED)):
+        yield key._replace(version=SchemaVer(model, earlier, 0))
+    for number in range(max(0, addition - _MOST_PREPARED), addition + 1):
+        yield key._replace(version=SchemaVer(model, revision, number))

@@ -72,13 +72,17 @@ def from_loader(bad: dict[str, Any], line: str, event: EnrichedEvent | None, now
     if event is not None:
         row.update({name: value for name, value in event.row.items() if name in POSITION})
         row.update(_self_describing(event))
-        fingerprint = event.row.get("event_fingerprint")
-        row["failure_key"] = _event_key(event.row["event_id"], fingerprint or _digest(_stable_cells(event)))
+        row["failure_key"] = failure_key(event)
     else:
         row["failure_key"] = _digest(line)
     row["enriched_line"] = line
     row["failed_tstamp"] = now
     return row
+
+
+def failure_key(event: EnrichedEvent) -> str:
+    """Of an event that the loader refuses."""
+    return _event_key(event.row["event_id"], event.row.get("event_fingerprint") or _digest(_stable_cells(event)))
 
 
 def is_typed(row: Row) -> bool:

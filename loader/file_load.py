@@ -13,12 +13,14 @@ from typing import Any, BinaryIO
 from backbone.badrow import Processor, processor
 from backbone.iglu.resolver import Resolver
 from loader import badrows
-from loader.batch import Batches, Built
+from loader.batch import Batches
+from loader.built import Built
 from loader.enriched import EnrichedEvent, Unreadable, parse
 from loader.line_file import LineFile
 from loader.preview import Preview
 from loader.rows import Way, Ways, cast_event
 from loader.settings import LoaderSettings
+from loader.waiting import Parking
 from loader.warehouses.protocol import Batch, Row, RowsRefused, Stored, Table, Warehouse
 
 log = logging.getLogger("snowmelt.loader")
@@ -102,7 +104,7 @@ class FileLoad:
 
     def run(self, lines: LineFile, limits: LoaderSettings, trace: BinaryIO | None) -> None:
         for taken in lines.portions(limits.batch_records, limits.batch_bytes):
-            portion = _Portion(Built(Batch(self._now), [], set(), self._maker))
+            portion = _Portion(Built(Batch(self._now), [], set(), self._maker, Parking(self._now, 0)))
             for start in range(0, len(taken), _CHUNK):
                 self._cast(taken[start : start + _CHUNK], portion)
             if self._warehouse is not None and self._landing is not None:

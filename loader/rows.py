@@ -2,6 +2,7 @@
 
 from typing import Any, NamedTuple
 
+from backbone import jsontext
 from backbone.column_names import Kind
 from backbone.schema_types import SCHEMA_VERSION
 from backbone.selfdescribing import SchemaKey
@@ -9,6 +10,7 @@ from loader import badrows
 from loader.casting import Cast, CastError
 from loader.columns import Unresolved
 from loader.enriched import EnrichedEvent
+from loader.overflow import OVERFLOW, Overflow
 from loader.warehouses.protocol import Row
 
 
@@ -24,12 +26,13 @@ class Way(NamedTuple):
     """Whether an entity without data leaves no item."""
 
 
-Ways = dict[tuple[Kind, SchemaKey], "Way | Unresolved | None"]
+Ways = dict[tuple[Kind, SchemaKey], "Way | Overflow | Unresolved | None"]
 
 
 def cast_event(event: EnrichedEvent, ways: Ways) -> tuple[Row, list[dict[str, Any]]]:
     """(row, failures as `loader_iglu_error` lists them). The row is the event's own, grown; with failures it is of no use."""
     row, failures = event.row, badrows.wrong_money(event) if event.bad_money else []
+    overflow: dict[str, Any] = {}
     for entity in event.entities:
         way = ways[("entity", entity.key)]
         if type(way) is Way:
@@ -42,6 +45,8 @@ def cast_event(event: EnrichedEvent, ways: Ways) -> tuple[Row, list[dict[str, An
                     items.append(way.cast(data))
             except CastError as error:
                 failures.extend(badrows.wrong_type(way.merged_key, fault) for fault in error.faults)
+        elif type(way) is Overflow:
+            overflow.setdefault(way.column, []).append(way.item(entity.data))
         elif isinstance(way, Unresolved):
             failures.append(badrows.unresolved(way))
     if event.event is not None:
@@ -51,6 +56,10 @@ def cast_event(event: EnrichedEvent, ways: Ways) -> tuple[Row, list[dict[str, An
                 row[way.column] = way.cast(event.event.data)
             except CastError as error:
                 failures.extend(badrows.wrong_type(way.merged_key, fault) for fault in error.faults)
+        elif type(way) is Overflow:
+            overflow[way.column] = event.event.data
         elif isinstance(way, Unresolved):
             failures.append(badrows.unresolved(way))
+    if overflow:
+        row[OVERFLOW] = jsontext.dumps(overflow, exact=False)
     return row, failures

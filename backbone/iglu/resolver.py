@@ -104,6 +104,17 @@ class Resolver:
                 entry.answer = self._ask_all(key, entry, now)
             return entry.answer
 
+    def look_again(self, key: SchemaKey) -> None:
+        """The next lookup asks those registries anew that had no such schema. Waits for a lookup of it that is under way."""
+        entry = self._entries.get(key)
+        if entry is None or isinstance(entry.answer, Schema):
+            return
+        with entry.lock:
+            for told in entry.told.values():
+                if told.schema is None and told.errors and told.errors[-1].kind == "NotFound":
+                    told.ask_again = 0.0
+                    entry.fresh_until = 0.0
+
     def family(self, vendor: str, name: str, model: int) -> list[SchemaKey]:
         """All versions of one model, ascending: listed in folders; in HTTP registries probed from M-0-0 upwards.
 

@@ -1,5 +1,6 @@
 """The embedded warehouse. Rows, changes of the table, failed events and bus positions are stored in one transaction."""
 
+import contextlib
 import logging
 import os
 from collections.abc import Mapping, Sequence
@@ -7,15 +8,13 @@ from pathlib import Path
 from typing import NoReturn
 
 import duckdb
-import orjson
 
 from backbone.schema_types import Type
 from loader.casting import Encoding
-from loader.deduplicate import MARK_COLUMN, MARK_FAMILY, VOLATILE, Latest, marked, same_event_sql
 from loader.evolve import grown
 from loader.instants import date_text, instant_text
-from loader.known_events import ID_KEY_SQL, PAIR_KEY_SQL
-from loader.warehouses.ducklake_catalog import WarehouseUnavailable, open_writer
+from loader.warehouses.ducklake_catalog import Doubt, WarehouseUnavailable, open_again, open_writer
+from loader.warehouses.ducklake_duplicates import Duplicates
 from loader.warehouses.ducklake_failed import FailedTable
 from loader.warehouses.ducklake_rows import RowReader, encode
 from loader.warehouses.ducklake_types import (
@@ -29,16 +28,26 @@ from loader.warehouses.ducklake_types import (
     type_text,
 )
 from loader.warehouses.ducklake_upkeep import Upkeep
-from loader.warehouses.protocol import Batch, Change, Column, Encoded, Leaf, ListOf, Record, Row, RowsRefused, Shape, Stored
+from loader.warehouses.ducklake_waiting import WaitingTable
+from loader.warehouses.protocol import (
+    Batch,
+    BatchRefused,
+    Change,
+    Column,
+    Encoded,
+    Row,
+    RowsRefused,
+    Shape,
+    Stored,
+    Waited,
+    Waiting,
+)
 
 log = logging.getLogger("snowmelt.loader")
 
 EVENTS, POSITIONS = "events", "loader_positions"
 """`events` begins with the 128 atomic columns and `load_tstamp`."""
 
-_MARK = Change(
-    (MARK_COLUMN,), ListOf(Record({"_schema_version": Leaf("VARCHAR"), "original_event_id": Leaf("VARCHAR")})), MARK_FAMILY
-)
 _REQUIRED = frozenset(("collector_tstamp", "event_id", "v_collector", "v_etl", "load_tstamp"))
 
 
@@ -53,15 +62,14 @@ class DuckLake:
         Raises ConfigurationError if another loader writes this warehouse, WarehouseUnavailable.
         """
         self.encoding = Encoding(lambda micros: instant_text(micros - micros % 1000), date_text, str, UNNAMED)
+        self._folder = folder
         self._connection, self._lock = open_writer(folder)
-        self._create_tables()
-        self._reader = RowReader(self._connection, folder / "incoming.ndjson")
-        self._failed = FailedTable(self._connection, self._reader)
-        self._upkeep = Upkeep(self._connection)
-        self._columns = table_columns(self._connection)
-        self._latest = Latest(known_events)
-        self._horizon: str | None = None
-        self._remember_latest(known_events)
+        self._broken = False
+        self._doubt = Doubt()
+        self._columns: dict[str, Column] = {}
+        self._set_up()
+        self._duplicates = Duplicates(known_events)
+        self._duplicates.remember_stored(self._connection)
 
     def positions(self) -> dict[str, int]:
         return dict(self._connection.execute(f"SELECT log, position FROM {POSITIONS}").fetchall())
@@ -82,29 +90,45 @@ class DuckLake:
             return self._store(batch)
 
     def _store(self, batch: Batch) -> Stored:
+        self._mend()
         columns = dict(self._columns)
         run = self._connection.execute
         try:
             run("BEGIN")
             for change in batch.changes:
                 self._apply(change, columns)
-            rows = self._new_events(batch, columns)
+            known = self._duplicates.using(self._connection, self._reader, columns)
+            rows = known.new_events(batch, lambda change: self._apply(change, columns))
             self._insert(rows, batch, columns)
             self._failed.remove_replayed(batch.replayed)
-            failed = self._failed.upsert(self._not_landed(batch.failed), batch.load_tstamp)
-            recovered = self._failed.remove_landed(rows)
+            failed = self._failed.upsert(known.not_landed(batch.failed), batch.load_tstamp)
+            recovered = self._failed.remove_landed(rows) + self._waiting.settle(batch)
             self._note_positions(batch.positions)
             run("COMMIT")
         except duckdb.Error as problem:
             self._roll_back()
             self._explain(problem, batch, columns)
+        except Exception as problem:
+            self._roll_back()
+            if isinstance(problem, OSError):
+                raise WarehouseUnavailable(f"rows cannot be handed over: {problem.strerror}") from problem
+            raise BatchRefused(type(problem).__name__) from problem
         self._columns = columns
-        self._latest.remember_rows(rows)
-        if self._horizon and batch.load_tstamp < self._horizon:  # a clock set back, or a back-fill that names its own time
-            self._horizon = f"{batch.load_tstamp}+00"
+        self._duplicates.remember(rows, batch.load_tstamp)
         self._failed.stored()
         self._upkeep.committed()
-        return Stored(len(rows), len(batch.rows) - len(rows), failed, recovered)
+        parked, unparked = self._waiting.stored(batch)
+        return Stored(len(rows), len(batch.rows) - len(rows), failed, recovered, parked, unparked)
+
+    def waiting(self) -> Mapping[str, Waited]:
+        return self._waiting.waited
+
+    def waiting_for(self, schema: str, before: str | None, limit: int, max_bytes: int) -> list[Waiting]:
+        self._mend()
+        try:
+            return self._waiting.take(schema, before, limit, max_bytes)
+        except duckdb.Error as problem:
+            raise WarehouseUnavailable(f"waiting events cannot be read: {type(problem).__name__}") from problem
 
     def maintain(self) -> None:
         self._upkeep.run_if_due()
@@ -112,6 +136,27 @@ class DuckLake:
     def close(self) -> None:
         self._connection.close()
         os.close(self._lock)
+
+    def _set_up(self) -> None:
+        self._create_tables()
+        self._reader = RowReader(self._connection, self._folder / "incoming.ndjson")
+        self._failed = FailedTable(self._connection, self._reader)
+        self._waiting = WaitingTable(self._connection, self._reader)
+        self._upkeep = Upkeep(self._connection)
+        self._columns = table_columns(self._connection)
+
+    def _mend(self) -> None:
+        """Opens the warehouse anew when an error of DuckDB's own has made the connection useless."""
+        if not self._broken:
+            return
+        with contextlib.suppress(duckdb.Error):
+            self._connection.close()
+        self._connection = open_again(self._folder)
+        try:
+            self._set_up()
+        except duckdb.Error as problem:
+            raise WarehouseUnavailable(f"cannot open the warehouse again: {type(problem).__name__}") from problem
+        self._broken = False
 
     def _create_tables(self) -> None:
         shapes = {**ATOMIC_SHAPES, "load_tstamp": TIMESTAMP}
@@ -124,19 +169,6 @@ class DuckLake:
         run("CALL lake.set_option('parquet_compression', 'zstd')")  # a third of the default's size in the same time
         # Rewritten with every batch: kept in the catalog instead of a Parquet file each time.
         run(f"CALL lake.set_option('data_inlining_row_limit', 1000, table_name => '{POSITIONS}')")
-
-    def _remember_latest(self, count: int) -> None:
-        run = self._connection.execute
-        (stored,) = run(f"SELECT count(*) FROM {EVENTS}").fetchone() or (0,)
-        latest = EVENTS if stored <= count else f"(SELECT load_tstamp FROM {EVENTS} ORDER BY load_tstamp DESC LIMIT {count})"
-        (self._horizon,) = run(f"SELECT min(load_tstamp)::VARCHAR FROM {latest}").fetchone() or (None,)
-        if self._horizon is None:
-            return
-        since = f"load_tstamp >= TIMESTAMPTZ '{self._horizon}'"
-        ids = f"SELECT {ID_KEY_SQL.format(id='event_id')} AS key FROM {EVENTS} WHERE {since}"
-        key = PAIR_KEY_SQL.format(id="event_id", fingerprint="event_fingerprint")
-        pairs = f"SELECT {key} AS key FROM {EVENTS} WHERE {since} AND event_fingerprint IS NOT NULL"
-        self._latest.remember(run(ids).fetchnumpy()["key"], run(pairs).fetchnumpy()["key"])
 
     def _apply(self, change: Change, columns: dict[str, Column]) -> None:
         """Adds a column or a field of one; `columns` follows."""
@@ -158,41 +190,6 @@ class DuckLake:
             now = f"TIMESTAMPTZ '{batch.load_tstamp}+00'"
             self._connection.execute(f"INSERT INTO {EVENTS} ({targets}) {select(now)}")
 
-    def _new_events(self, batch: Batch, columns: dict[str, Column]) -> list[Encoded]:
-        """Without those the table has already; those that share an id with other content are marked."""
-        told = self._latest.told_apart(batch.rows, lambda bare: self._stored_already(bare, columns))
-        if told.sharing and self._can_mark(columns):
-            batch.names.add(MARK_COLUMN)
-            for at in told.sharing:
-                told.rows[at] = marked(told.rows[at])
-        return told.rows
-
-    def _can_mark(self, columns: dict[str, Column]) -> bool:
-        if MARK_COLUMN not in columns:
-            self._apply(_MARK, columns)
-        return columns[MARK_COLUMN].family == MARK_FAMILY
-
-    def _stored_already(self, suspects: list[Encoded], columns: Mapping[str, Column]) -> set[int]:
-        """`id()` of the rows that are in the table, compared by DuckDB after casting."""
-        run = self._connection.execute
-        run(f"CREATE OR REPLACE TEMP TABLE suspects AS SELECT *, 0 AS suspect FROM {EVENTS} LIMIT 0")
-        numbered = [{**orjson.loads(row.data), "suspect": number} for number, row in enumerate(suspects)]
-        names, select = self._reader.select(numbered, {**_shapes(columns), "suspect": ATOMIC_SHAPES["txn_id"]})
-        run(f"INSERT INTO suspects ({', '.join(map(identifier, names))}) {select()}")
-        condition = same_event_sql("s", "e", [identifier(name) for name in columns if name not in VOLATILE])
-        since = f"AND e.load_tstamp >= TIMESTAMPTZ '{self._horizon}'" if self._horizon else ""
-        found = run(f"SELECT DISTINCT s.suspect FROM suspects s JOIN {EVENTS} e ON {condition} {since}").fetchall()
-        return {id(suspects[number]) for (number,) in found}
-
-    def _not_landed(self, failed: Sequence[Row]) -> list[Row]:
-        """Failures without those of events that have landed before (same id and fingerprint)."""
-        complete = [row for row in failed if row.get("event_fingerprint") and row.get("event_id")]
-        if not complete:
-            return list(failed)
-        landed = self._latest.landed([(row["event_id"], row["event_fingerprint"]) for row in complete])
-        gone = {id(row) for row, known in zip(complete, landed, strict=True) if known}
-        return [row for row in failed if id(row) not in gone]
-
     def _note_positions(self, positions: Mapping[str, int]) -> None:
         run = self._connection.execute
         run(f"DELETE FROM {POSITIONS}")
@@ -207,18 +204,19 @@ class DuckLake:
             log.debug("nothing to roll back")
 
     def _explain(self, problem: duckdb.Error, batch: Batch, columns: Mapping[str, Column]) -> NoReturn:
-        """Finds the rows to blame, if it is rows: raises RowsRefused, else WarehouseUnavailable."""
-        if isinstance(problem, duckdb.InternalError | duckdb.FatalException):
-            raise problem
-        refused = []
-        if isinstance(problem, duckdb.DataError | duckdb.InvalidInputException | duckdb.ConstraintException):
+        """Raises WarehouseUnavailable, or RowsRefused if rows can be blamed, or BatchRefused."""
+        of_rows = isinstance(problem, duckdb.DataError | duckdb.InvalidInputException | duckdb.ConstraintException)
+        self._broken = not of_rows and not isinstance(problem, duckdb.OperationalError)
+        if self._doubt.is_transient(problem):
+            raise WarehouseUnavailable(f"the transaction failed: {type(problem).__name__}") from problem
+        if of_rows:
             if self._reader.narrow:
                 self._reader.narrow = False
                 raise _NotNarrow
             refused = self._reader.refused([row.data for row in batch.rows], batch.names, _shapes(columns))
-        if refused:
-            raise RowsRefused(refused) from problem
-        raise WarehouseUnavailable(f"the transaction failed: {type(problem).__name__}") from problem
+            if refused:
+                raise RowsRefused(refused) from problem
+        raise BatchRefused(f"DuckDB: {type(problem).__name__}") from problem
 
 
 def table_columns(connection: duckdb.DuckDBPyConnection) -> dict[str, Column]:

@@ -7,6 +7,7 @@ waits for locks, so that neither side disturbs the other.
 import fcntl
 import importlib.util
 import os
+import re
 import tempfile
 import time
 from pathlib import Path
@@ -18,6 +19,11 @@ from backbone.errors import ConfigurationError, Fault, TransientError
 LAKE = "lake"
 _BUSY_MILLISECONDS = 20_000
 _ATTEMPTS = 8
+_OUTSIDE = re.compile(
+    r"database (?:is|table is) locked|No space left|disk is full|disk I/O error|Too many open files|[Qq]uota|[Cc]onflict", re.I
+)
+_PATIENCE, _FORGOTTEN = 10.0, 60.0
+"""Seconds."""
 _EXTENSIONS = ("sqlite_scanner", "ducklake")
 
 
@@ -39,6 +45,34 @@ def open_writer(folder: Path) -> tuple[duckdb.DuckDBPyConnection, int]:
         os.close(lock)
         raise ConfigurationError([Fault(str(folder), "data.folder", "another loader is writing this warehouse")]) from None
     return _attached(folder, read_only=False), lock
+
+
+def open_again(folder: Path) -> duckdb.DuckDBPyConnection:
+    """For the process that holds the lock. Raises WarehouseUnavailable."""
+    return _attached(folder, read_only=False)
+
+
+class Doubt:
+    """Tells trouble from outside (locks, disk: trying the same again may help) from a batch that will never be taken."""
+
+    def __init__(self) -> None:
+        self._first = self._last = -_FORGOTTEN
+
+    def is_transient(self, problem: duckdb.Error) -> bool:
+        if isinstance(problem, duckdb.IOException | duckdb.ConnectionException | duckdb.InterruptException):
+            return True
+        commit = isinstance(problem, duckdb.TransactionException) or type(problem) is duckdb.Error
+        if commit or isinstance(problem, duckdb.InternalError | duckdb.FatalException):
+            return _OUTSIDE.search(str(problem)) is not None or (commit and self._patient())
+        return False
+
+    def _patient(self) -> bool:
+        """A commit that fails for no known reason is tried again for some seconds, but not for ever."""
+        now = time.monotonic()
+        if now - self._last > _FORGOTTEN:
+            self._first = now
+        self._last = now
+        return now - self._first < _PATIENCE
 
 
 def open_reader(folder: Path) -> duckdb.DuckDBPyConnection:

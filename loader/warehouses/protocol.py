@@ -55,6 +55,46 @@ class Encoded(NamedTuple):
     data: bytes
 
 
+class Waiting(NamedTuple):
+    """An event that waits for a schema: one row of `waiting_events`."""
+
+    schema: str
+    """URI of the schema that is missing."""
+    why: str
+    """`not found` or `registry unavailable`."""
+    first_waited: str
+    """`yyyy-MM-dd HH:mm:ss.SSS`, UTC."""
+    line: str
+    """As it came from the bus."""
+    columns: "Row"
+    """Those of `WAITING_COLUMNS` that it has."""
+    failure_key: str | None = None
+    """Of the row in `failed_events` that it would have, and may have from an earlier time: it goes."""
+    number: int | None = None
+    """Of its row; None for an event that was not waiting before."""
+
+
+WAITING_COLUMNS = (
+    "event_id",
+    "event_fingerprint",
+    "app_id",
+    "collector_tstamp",
+    "user_id",
+    "domain_userid",
+    "network_userid",
+)
+"""Atomic columns that `waiting_events` has too: to count events by hour and app, and to find a person's."""
+
+
+class Waited(NamedTuple):
+    """What is known of all events that wait for one schema."""
+
+    events: int
+    bytes: int
+    since: str
+    """When the first of them began to wait."""
+
+
 @dataclass(slots=True)
 class Batch:
     """What one transaction stores. `load_tstamp` is `yyyy-MM-dd HH:mm:ss.SSS`, UTC."""
@@ -68,27 +108,50 @@ class Batch:
     """Rows for the table `failed_events`, see `loader.failed_events`."""
     replayed: list[tuple[str, int]] = field(default_factory=list)
     """(failure key, attempts) of failed payloads that were sent again: their rows go, unless they failed again meanwhile."""
+    waiting: list[Waiting] = field(default_factory=list)
+    """Events to be kept in `waiting_events`."""
+    taken: list[int] = field(default_factory=list)
+    """Numbers of rows of `waiting_events` that this batch was made of: they go."""
     positions: Mapping[str, int] = field(default_factory=dict)
+    oldest: str | None = None
+    """The earliest `collector_tstamp` of its rows."""
+    overflowing: int = 0
+    """Rows with data in the column `overflow`."""
 
     def add(self, row: Row, encode: Callable[[Row], bytes]) -> None:
         self.names.update(row)
+        received = row["collector_tstamp"]
+        if self.oldest is None or received < self.oldest:
+            self.oldest = received
+        self.overflowing += "overflow" in row
         self.rows.append(Encoded(row["event_id"], row.get("event_fingerprint"), encode(row)))
 
 
 class Stored(NamedTuple):
-    """What came of a batch. `recovered`: failed rows removed because their event has landed."""
+    """What came of a batch. `recovered`: failed rows removed because their event has landed, or waits now."""
 
     loaded: int
     duplicates: int
     failed: int
     recovered: int
+    parked: int = 0
+    """Events that began to wait for their schema."""
+    unparked: int = 0
+    """Events that waited until now; they are among the other numbers."""
 
     def __str__(self) -> str:
-        return f"{self.loaded} loaded, {self.failed} failed, {self.duplicates} duplicates, {self.recovered} recovered"
+        text = f"{self.loaded} loaded, {self.failed} failed, {self.duplicates} duplicates, {self.recovered} recovered"
+        if self.parked:
+            text += f", {self.parked} wait for their schema"
+        return f"{text}, {self.unparked} had waited" if self.unparked else text
 
 
-class RowsRefused(Exception):
-    """The warehouse refuses these rows (indices into `Batch.rows`, with its reason). Nothing of the batch was stored."""
+class BatchRefused(Exception):
+    """The warehouse cannot store this batch, and trying again will not help. Nothing of it was stored; others can be."""
+
+
+class RowsRefused(BatchRefused):
+    """It is these rows (indices into `Batch.rows`, with the warehouse's reason)."""
 
     def __init__(self, rows: Sequence[tuple[int, str]]) -> None:
         self.rows = rows
@@ -125,7 +188,13 @@ class Warehouse(Protocol):
         """How a field of that type is stored."""
 
     def store(self, batch: Batch) -> Stored:
-        """All of it or nothing. Raises RowsRefused."""
+        """All of it or nothing. Raises RowsRefused, BatchRefused."""
+
+    def waiting(self) -> Mapping[str, Waited]:
+        """By the URI of the schema waited for; known without asking the table."""
+
+    def waiting_for(self, schema: str, before: str | None, limit: int, max_bytes: int) -> list[Waiting]:
+        """The events waiting for longest (`before`: those that began before then), at most so many, at least one if any."""
 
     def maintain(self) -> None:
         """Housekeeping that is due; called between batches."""

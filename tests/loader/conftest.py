@@ -1,6 +1,7 @@
 """A loader with real parts: an in-memory bus, schemas in a folder, the embedded warehouse in a temporary folder."""
 
 import json
+import time
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -72,6 +73,8 @@ class Station:
         self.publisher = self.bus.publisher("enricher")
         self.settings = LoaderSettings(batch_seconds=0.0, known_events=1000)
         self.resolver: Any = Resolver([FolderRegistry(Place("test"), schemas.folder)])
+        self.warehouse: Callable[[Path, int], DuckLake] = DuckLake
+        self.max_fields = 10_000
         self.totals: Any = None
         self._reader: duckdb.DuckDBPyConnection | None = None
 
@@ -83,12 +86,21 @@ class Station:
         self.publisher.commit(records)
 
     def load(self) -> None:
-        loader = Loader(self.bus, DuckLake(self.folder / "warehouse", self.settings.known_events), self.resolver, self.settings)
+        self.run(lambda loader: True)
+
+    def run(self, stopping: Callable[[Loader], bool]) -> None:
+        """Runs it until told to stop, and then until the bus is empty."""
+        warehouse = self.warehouse(self.folder / "warehouse", self.settings.known_events)
+        loader = Loader(self.bus, warehouse, self.resolver, self.settings, self.max_fields)
         try:
-            loader.run(lambda: True)
+            loader.run(lambda: stopping(loader))
         finally:
             loader.close()
         self.totals = loader.totals
+
+    def run_until(self, done: Callable[[Loader], bool], seconds: float = 20.0) -> None:
+        deadline = time.monotonic() + seconds
+        self.run(lambda loader: done(loader) or time.monotonic() > deadline)
 
     def load_lines(self, *lines: bytes) -> None:
         self.send(*(("enriched", line) for line in lines))

@@ -6,8 +6,6 @@ from typing import Any
 
 import pytest
 
-from backbone.errors import RegistryUnavailable
-
 CART = "iglu:com.acme/cart/jsonschema/1-0-0"
 COLUMN = "contexts_com_acme_cart_1"
 TEXT, NUMBER, INTEGER = {"type": "string"}, {"type": "number"}, {"type": "integer"}
@@ -182,33 +180,11 @@ def test_an_entity_of_any_json_says_its_version_inside(station: Any, schemas: An
     assert json.loads(station.one(f"SELECT {COLUMN}[1] FROM events")) == {"a": 1, "_schema_version": "1-0-0"}
 
 
-def test_an_unknown_higher_version_fails_alone(station: Any, schemas: Any, line: Any) -> None:
+def test_a_version_whose_predecessor_is_missing_waits_alone(station: Any, schemas: Any, line: Any) -> None:
     schemas.put(version("1-0-0"), properties={"a": TEXT})
     station.load_lines(
         line(entities=[(version("1-0-0"), {"a": "x"})]),
         line(entities=[(version("1-0-9"), {"a": "x"})]),
     )
     assert station.one("SELECT count(*) FROM events") == 1
-    assert station.one("SELECT kind, schema FROM failed_events") == ("loader_iglu_error", version("1-0-1"))
-
-
-class _Unreachable:
-    """A resolver whose registry does not answer, for as many lookups as told."""
-
-    def __init__(self, resolver: Any, failures: int) -> None:
-        self._resolver, self.failures = resolver, failures
-
-    def lookup(self, key: Any) -> Any:
-        if self.failures:
-            self.failures -= 1
-            raise RegistryUnavailable("registry is down")
-        return self._resolver.lookup(key)
-
-
-def test_a_registry_that_does_not_answer_delays_and_loses_nothing(station: Any, schemas: Any, line: Any) -> None:
-    schemas.put(CART, properties={"a": TEXT})
-    station.resolver = _Unreachable(station.resolver, 3)
-    station.load_lines(line(entities=[(CART, {"a": "x"})]))
-    assert station.resolver.failures == 0
-    assert station.one("SELECT count(*) FROM events") == 1
-    assert station.one("SELECT count(*) FROM failed_events") == 0
+    assert station.one("SELECT why, schema FROM waiting_events") == ("not found", version("1-0-1"))

@@ -198,10 +198,11 @@ def test_readers_in_other_processes_see_whole_batches_while_rows_arrive(station:
 def service(folder: Path, schemas: Path) -> subprocess.Popen[bytes]:
     program = (
         "import sys, logging; from pathlib import Path\n"
-        "from backbone.settings import load; from loader.settings import LoaderSettings; from loader.main import run\n"
+        "from backbone.settings import load; from loader.main import run\n"
+        "from loader.settings import LoaderSettings, WarehouseSettings\n"
         "flags = {'data.folder': sys.argv[1], 'iglu.schemas': [sys.argv[2]]}\n"
         "flags |= {'loader.batch_seconds': 0.05, 'loader.batch_records': 700}\n"
-        "sys.exit(run(load(None, {'loader': LoaderSettings}, environment={}, flags=flags)))"
+        "sys.exit(run(load(None, {'loader': LoaderSettings, 'warehouse': WarehouseSettings}, environment={}, flags=flags)))"
     )
     return subprocess.Popen([sys.executable, "-c", program, str(folder), str(schemas)])
 
@@ -237,6 +238,36 @@ def test_sigkill_at_random_moments_loses_and_doubles_nothing(tmp_path: Path, sch
     with open_reader(tmp_path) as connection:
         assert connection.execute("SELECT count(*), count(DISTINCT event_id) FROM events").fetchone() == (sent, sent)
         assert connection.execute("SELECT count(*) FROM failed_events").fetchone() == (20,)
+
+
+@pytest.mark.fault
+def test_waiting_events_survive_sigkill_at_random_moments(tmp_path: Path, schemas: Any, line: Any) -> None:
+    publisher = LogBus(tmp_path / "bus", 1_000_000_000, 5_000_000).publisher("enricher")
+    sent = 0
+    chance = random.Random(7)
+    process = service(tmp_path, schemas.folder)
+    for round_number in range(8):
+        uri = f"iglu:com.acme/cart{round_number // 2}/jsonschema/1-0-0"
+        publisher.commit([("enriched", line(event_id=str(uuid.UUID(int=sent + at)), entities=[(uri, {})])) for at in range(500)])
+        sent += 500
+        if round_number % 2:
+            time.sleep(chance.random())
+            schemas.put(uri, properties={"a": TEXT})
+        time.sleep(1 + 1.5 * chance.random())
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        process = service(tmp_path, schemas.folder)
+    publisher.close()
+    deadline = time.monotonic() + 60
+    with open_reader(tmp_path) as connection:
+        both = "SELECT (SELECT count(*) FROM events), (SELECT count(*) FROM waiting_events)"
+        while connection.execute(both).fetchone() != (sent, 0) and time.monotonic() < deadline:
+            time.sleep(0.2)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(timeout=30) == 0
+        assert connection.execute("SELECT count(*), count(DISTINCT event_id) FROM events").fetchone() == (sent, sent)
+        assert connection.execute("SELECT count(*) FROM waiting_events").fetchone() == (0,)
+        assert connection.execute("SELECT count(*) FROM failed_events").fetchone() == (0,)
 
 
 def test_sigterm_stores_what_is_on_the_bus(tmp_path: Path, schemas: Any, line: Any) -> None:

@@ -29,6 +29,7 @@ class Works:
 
     def __init__(self, folder: Path, schemas: Path) -> None:
         flags = {"data.folder": folder, "iglu.schemas": [schemas], "loader.batch_seconds": 0.0}
+        flags["loader.waiting_bytes"] = 1  # an event whose schema is missing fails at once
         self.settings: Settings = load(None, {"loader": LoaderSettings}, environment={}, flags=flags)
 
     def send(self, *records: tuple[Any, bytes]) -> None:
