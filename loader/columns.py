@@ -5,7 +5,7 @@ are derived anew when a higher or a breaking version turns up, or when a schema'
 resolved fails alone: the others keep the columns they have.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, TypeAlias
 
@@ -49,6 +49,7 @@ class Unresolved:
 
 
 Outcome: TypeAlias = Target | NoColumn | Unresolved
+History: TypeAlias = dict[SchemaVer, Schema]
 
 
 class _Family(NamedTuple):
@@ -66,7 +67,7 @@ class _State:
     """Columns derived from `schemas`; `seen` occurred in data."""
 
     seen: set[SchemaVer] = field(default_factory=set)
-    schemas: dict[SchemaVer, Schema] = field(default_factory=dict)
+    schemas: History = field(default_factory=dict)
     targets: dict[SchemaVer, Target] = field(default_factory=dict)
 
 
@@ -101,7 +102,7 @@ class Families:
         return all(self._resolver.lookup(family.key(version)) is schema for version, schema in state.schemas.items())
 
     def _derive(self, family: _Family, seen: set[SchemaVer]) -> _State | Unresolved:
-        schemas = self._schemas(family, seen)
+        schemas = history(self._resolver, family.vendor, family.name, family.model, seen)
         if isinstance(schemas, Unresolved):
             return schemas
         documents = {version: schema.document for version, schema in schemas.items()}
@@ -110,34 +111,6 @@ class Families:
             return Unresolved(family.key(columns.version), None)
         targets = {} if columns is None else self._targets(family, columns, documents)
         return _State(seen, schemas, targets)
-
-    def _schemas(self, family: _Family, seen: set[SchemaVer]) -> dict[SchemaVer, Schema] | Unresolved:
-        """Every version from M-0-0 up to the highest seen; in earlier revisions as far as they go, and every one seen."""
-        top = max(seen)
-        found: dict[SchemaVer, Schema] = {}
-        for version in sorted(seen):
-            if version.revision < top.revision and not isinstance(answer := self._lookup(family.key(version)), Schema):
-                return Unresolved(family.key(version), answer)
-        for revision in range(top.revision + 1):
-            last_seen = max((v.addition for v in seen if v.revision == revision), default=0)
-            addition = 0
-            while True:
-                version = SchemaVer(family.model, revision, addition)
-                answer = self._lookup(family.key(version))
-                if isinstance(answer, Schema):
-                    found[version] = answer
-                elif revision == top.revision or addition == 0:
-                    return Unresolved(family.key(version), answer)
-                addition += 1
-                if addition > last_seen and (revision == top.revision or not isinstance(answer, Schema)):
-                    break
-        return found
-
-    def _lookup(self, key: SchemaKey) -> Schema | ResolutionFailure:
-        answer = self._resolver.lookup(key)
-        if not isinstance(answer, Schema) and answer.transient:
-            raise RegistryUnavailable(f"cannot look up {key.uri}: {answer}")
-        return answer
 
     def _targets(self, family: _Family, columns: FamilyColumns, documents: Mapping[SchemaVer, Any]) -> dict[SchemaVer, Target]:
         highest = max(columns.merged)
@@ -157,3 +130,43 @@ class Families:
         if isinstance(element, Struct):
             return Target(column, compile_item_cast(element, str(version), self._encoding), False, key, recovery)
         return Target(column, compile_cast(element, self._encoding), True, key, recovery)
+
+
+def history(resolver: Resolver, vendor: str, name: str, model: int, seen: Collection[SchemaVer]) -> History | Unresolved:
+    """Every version from M-0-0 up to the highest seen; in earlier revisions as far as they go, and every one seen.
+
+    Raises RegistryUnavailable.
+    """
+    top = max(seen)
+    found: dict[SchemaVer, Schema] = {}
+
+    def look(version: SchemaVer) -> Schema | Unresolved:
+        key = SchemaKey(vendor, name, "jsonschema", version)
+        answer = lookup(resolver, key)
+        return answer if isinstance(answer, Schema) else Unresolved(key, answer)
+
+    for version in sorted(seen):
+        if version.revision < top.revision and isinstance(answer := look(version), Unresolved):
+            return answer
+    for revision in range(top.revision + 1):
+        last_seen = max((v.addition for v in seen if v.revision == revision), default=0)
+        addition = 0
+        while True:
+            version = SchemaVer(model, revision, addition)
+            answer = look(version)
+            if isinstance(answer, Schema):
+                found[version] = answer
+            elif revision == top.revision or addition == 0:
+                return answer
+            addition += 1
+            if addition > last_seen and (revision == top.revision or isinstance(answer, Unresolved)):
+                break
+    return found
+
+
+def lookup(resolver: Resolver, key: SchemaKey) -> Schema | ResolutionFailure:
+    """Raises RegistryUnavailable: whether there is such a schema is not known."""
+    answer = resolver.lookup(key)
+    if not isinstance(answer, Schema) and answer.transient:
+        raise RegistryUnavailable(f"cannot look up {key.uri}: {answer}")
+    return answer
