@@ -10,7 +10,7 @@ from backbone.schema_types import Array, Field, Struct, Type
 
 
 class Change(NamedTuple):
-    """`breaking`: the new version's data needs a recovery column. `path` is `/name/of/field`, `[arrayDown]` for a list's items."""
+    """`breaking`: the new version's data needs a recovery column. `path`: `/name/of/field`, `[arrayDown]` for items of a list."""
 
     breaking: bool
     message: str

@@ -46,7 +46,7 @@ class Loader:
     def __init__(self, bus: Bus, warehouse: Warehouse, resolver: Resolver, settings: LoaderSettings) -> None:
         self._warehouse = warehouse
         self._settings = settings
-        self._batches = Batches(resolver, warehouse)
+        self._batches = Batches(resolver, warehouse, settings.choices)
         self._positions = warehouse.positions()
         self._subscription: Subscription = bus.subscribe(CONSUMER, STREAMS, self._positions)
         self.totals = Totals()

@@ -14,6 +14,7 @@ from backbone.schema_types import Array
 from backbone.selfdescribing import SchemaKey
 from loader import badrows, failed_events
 from loader.columns import Families, Target, Unresolved
+from loader.criteria import LOAD_ALL, Choices
 from loader.enriched import EnrichedEvent, Unreadable, parse
 from loader.evolve import grown, place
 from loader.replay import replayed
@@ -31,8 +32,8 @@ _PORTION = 200
 class Batches:
     """Makes batches. Remembers schemas and columns, nothing of the data."""
 
-    def __init__(self, resolver: Resolver, warehouse: Warehouse) -> None:
-        self._families = Families(resolver, warehouse.encoding)
+    def __init__(self, resolver: Resolver, warehouse: Warehouse, choices: Choices = LOAD_ALL) -> None:
+        self._families = Families(resolver, warehouse.encoding, choices)
         self._warehouse = warehouse
         self._maker: Processor = processor("snowmelt-loader")
         self._announced: set[str] = set()

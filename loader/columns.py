@@ -14,9 +14,12 @@ from backbone.column_names import Kind
 from backbone.errors import RegistryUnavailable
 from backbone.iglu.failures import ResolutionFailure
 from backbone.iglu.resolver import Resolver, Schema
+from backbone.schema_keywords import parse
 from backbone.schema_types import Array, Field, Struct
 from backbone.selfdescribing import SchemaKey, SchemaVer
+from loader import legacy_columns
 from loader.casting import Cast, Encoding, compile_cast, compile_item_cast
+from loader.criteria import LOAD_ALL, Choices
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,9 +77,11 @@ class _State:
 class Families:
     """Remembers what it derived. Not thread-safe: one loader, one thread."""
 
-    def __init__(self, resolver: Resolver, encoding: Encoding) -> None:
+    def __init__(self, resolver: Resolver, encoding: Encoding, choices: Choices = LOAD_ALL) -> None:
         self._resolver = resolver
         self._encoding = encoding
+        self._choices = choices
+        self._legacy: dict[tuple[Kind, SchemaKey], tuple[Schema, Target | Unresolved]] = {}
         self._states: dict[_Family, _State] = {}
         self._checked: set[_Family] = set()
 
@@ -86,6 +91,10 @@ class Families:
 
     def outcome(self, kind: Kind, key: SchemaKey) -> Outcome:
         """Raises RegistryUnavailable. After it, earlier answers of the same batch for lower versions may be outdated."""
+        if self._choices.skip(key):
+            return NoColumn()
+        if self._choices.are_legacy(key):
+            return self._legacy_outcome(kind, key)
         family = _Family(kind, key.vendor, key.name, key.version.model)
         state = self._states.get(family)
         if state is not None and key.version in state.seen and (family in self._checked or self._unchanged(family, state)):
@@ -97,6 +106,24 @@ class Families:
         self._states[family] = derived
         self._checked.add(family)
         return derived.targets.get(key.version) or NoColumn()
+
+    def _legacy_outcome(self, kind: Kind, key: SchemaKey) -> Target | Unresolved:
+        schema = lookup(self._resolver, key)
+        if not isinstance(schema, Schema):
+            return Unresolved(key, schema)
+        known = self._legacy.get((kind, key))
+        if known is None or known[0] is not schema:
+            known = self._legacy[kind, key] = (schema, self._legacy_target(kind, key, schema.document))
+        return known[1]
+
+    def _legacy_target(self, kind: Kind, key: SchemaKey, document: Any) -> Target | Unresolved:
+        keywords = parse(document)
+        if keywords is None:
+            return Unresolved(key, None)
+        field = legacy_columns.cast_field(kind, key, keywords)
+        item = field.type.element if kind == "entity" and isinstance(field.type, Array) else field.type
+        cast = compile_cast(item, legacy_columns.encoding(self._encoding))
+        return Target(legacy_columns.stored_field(field), cast, False, key, recovery_name(field.name, key.version, document))
 
     def _unchanged(self, family: _Family, state: _State) -> bool:
         return all(self._resolver.lookup(family.key(version)) is schema for version, schema in state.schemas.items())

@@ -87,9 +87,7 @@ def _add_failure(failures: list[Json], family: Family, version: SchemaVer, failu
     failures.append({"model": family.model, "versions": [str(version)], "failure": failure})
 
 
-def _derived(
-    resolver: Resolver, family: Family, kind: Kind, seen: Sequence[SchemaVer]
-) -> FamilyColumns | Unresolved | None:
+def _derived(resolver: Resolver, family: Family, kind: Kind, seen: Sequence[SchemaVer]) -> FamilyColumns | Unresolved | None:
     schemas = history(resolver, family.vendor, family.name, family.model, seen)
     if isinstance(schemas, Unresolved):
         return schemas

@@ -45,7 +45,7 @@ def _stored(kind: Type) -> Type:
 
 
 def encoding(of: Encoding) -> Encoding:
-    return of._replace(json=_text)
+    return of._replace(json=_text, missing_json=STRING)
 
 
 def _text(value: Any) -> str:

@@ -31,6 +31,8 @@ class Encoding(NamedTuple):
     """Name of the field for a property whose name is empty, which warehouses refuse."""
     json: Callable[[Any], Any] = jsontext.dumps
     """From a JSON value of any kind."""
+    missing_json: Type = JSON
+    """How a null is reported where JSON has to be."""
 
 
 class WrongType(NamedTuple):

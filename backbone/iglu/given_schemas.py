@@ -5,7 +5,7 @@ from typing import Any
 
 from backbone.iglu.failures import NOT_FOUND
 from backbone.iglu.registries import Answer, Place
-from backbone.selfdescribing import InvalidIglu, SchemaKey, parse_version
+from backbone.selfdescribing import InvalidIglu, SchemaKey, parse_key
 
 
 class GivenSchemas:
@@ -34,8 +34,7 @@ def key_of(document: Any) -> SchemaKey:
     about = document.get("self") if isinstance(document, dict) else None
     if not isinstance(about, dict):
         raise InvalidIglu("INVALID_SCHEMA")
-    parts = [about.get(part) for part in ("vendor", "name", "format", "version")]
-    if not all(isinstance(part, str) and part for part in parts):
+    vendor, name, format_, version = (about.get(part) for part in ("vendor", "name", "format", "version"))
+    if type(vendor) is not str or type(name) is not str or type(format_) is not str or type(version) is not str:
         raise InvalidIglu("INVALID_SCHEMA")
-    vendor, name, format_, version = parts
-    return SchemaKey(vendor, name, format_, parse_version(version))
+    return parse_key(f"iglu:{vendor}/{name}/{format_}/{version}")
