@@ -3,7 +3,7 @@
 The rules are those of the loader's mutator 1.7.2 (schema-ddl's `bigquery` package), which the legacy columns of loader 2 share.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any, Literal, TypeAlias
 
@@ -45,8 +45,12 @@ def legacy_name(kind: Kind, key: SchemaKey) -> str:
 
 def legacy_column(kind: Kind, key: SchemaKey, schema: Keywords) -> LegacyField:
     """Every readable schema has one. The fields of a record: required ones, lists, the others; by property name each."""
-    built = _field(legacy_name(kind, key), schema, required=False)
-    return LegacyField(built.key, built.type, "NULLABLE" if kind == "event" else "REPEATED")
+    return replace(legacy_datum(kind, key, schema), mode="NULLABLE" if kind == "event" else "REPEATED")
+
+
+def legacy_datum(kind: Kind, key: SchemaKey, schema: Keywords) -> LegacyField:
+    """One event's or entity's data, named as its column: a list if the schema's data is one."""
+    return _field(legacy_name(kind, key), schema, required=False)
 
 
 def column_of(field: LegacyField) -> dict[str, Any]:

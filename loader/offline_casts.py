@@ -19,6 +19,7 @@ from loader.columns import Families, Target, Unresolved
 from loader.criteria import LOAD_ALL, Choices
 from loader.enriched import EnrichedEvent
 from loader.evolve import place
+from loader.legacy_casts import legacy_row
 from loader.rows import Way, Ways, cast_event
 from loader.warehouses import bigquery_types
 from loader.warehouses.bigquery_rows import refusal
@@ -43,14 +44,15 @@ class Question(NamedTuple):
 
 
 def answer(line: Json, registries: Resolver) -> list[Json]:
-    """For each item `{"row", "write"}` or `{"errors"}`, and the same under `legacy`.
+    """For each item `{"row", "write"}` or `{"errors"}`, the same under `legacy`, and under `v1` what loader 1 made of it.
 
     Raises Unanswerable, RegistryUnavailable.
     """
     question = read(line, registries)
     results = _cast(question, LOAD_ALL)
     legacy = _cast(question, _LEGACY)
-    return [{**result, "legacy": other} for result, other in zip(results, legacy, strict=True)]
+    old = [legacy_row(event, question.resolver) for event in question.events]
+    return [{**result, "legacy": other, "v1": v1} for result, other, v1 in zip(results, legacy, old, strict=True)]
 
 
 def _cast(question: Question, choices: Choices) -> list[Json]:
