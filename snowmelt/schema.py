@@ -51,17 +51,22 @@ def columns(
     """Show the columns that data of these schema versions gets, recovery columns included."""
     from backbone import jsontext
     from loader.family_report import report
-    from snowmelt import schema_tree
+    from loader.settings import LoaderSettings
+    from snowmelt import configuration, schema_tree
     from snowmelt.output import printing
     from snowmelt.schema_choice import chosen
 
     resolver, families = chosen(named, _registries(config, schemas))
+    choices = configuration.read(config, None).section("loader", LoaderSettings).choices
     try:
         found = report(resolver, families, ["event", "entity"] if kind is None else [kind.value])
     finally:
         resolver.close()
     with printing():
-        print(jsontext.dumps(found) if as_json else "\n".join(schema_tree.lines(found, target.value)))
+        if as_json:
+            print(jsontext.dumps(found))
+        else:
+            print("\n".join([*schema_tree.lines(found, target.value), *schema_tree.chosen_otherwise(families, choices)]))
 
 
 @app.command("cast")

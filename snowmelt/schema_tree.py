@@ -1,9 +1,12 @@
 """A report of schema columns (`loader.family_report`) as an indented tree, for people."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from backbone.schema_types import Decimal, Scalar
+from loader.criteria import Choices
+from loader.family_report import Family
+from loader.legacy_types import legacy_name
 from loader.warehouses import bigquery_types, ducklake_types
 
 Json = dict[str, Any]
@@ -32,6 +35,17 @@ def lines(found: Json, target: str) -> Iterator[str]:
     for pair in found.get("pairs", ()):
         for change in pair["migrations"] or ["ok: nothing that a column sees"]:
             yield f"{pair['from']} → {pair['to']}  {change}"
+
+
+def chosen_otherwise(families: Sequence[Family], choices: Choices) -> Iterator[str]:
+    """Versions whose data the loader is set not to put into the columns above."""
+    for family in families:
+        for key in map(family.key, family.seen):
+            if choices.skip(key):
+                yield f"{key.uri} is not loaded (loader.skip_schemas)"
+            elif choices.are_legacy(key):
+                names = " and ".join(legacy_name(kind, key) for kind in ("event", "entity"))
+                yield f"{key.uri} goes to {names} instead (loader.legacy_columns, loader.legacy_column_mode)"
 
 
 def _family(column: Json, name_of: _Namer, told: set[str]) -> Iterator[str]:

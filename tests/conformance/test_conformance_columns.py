@@ -5,21 +5,26 @@ Where ours are meant to differ, `columns_deviations.json` says so, with the reas
 
 from collections import defaultdict
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 from column_recordings import CENTRAL, cases, groups, is_meant, text
+from typer.testing import CliRunner
 
+from backbone import jsontext
 from backbone.iglu.given_schemas import GivenSchemas, by_key
 from backbone.iglu.registries import FolderRegistry, Place
 from backbone.iglu.resolver import Resolver
 from backbone.selfdescribing import SchemaKey, SchemaVer, parse_key
 from loader.family_report import Family, report
+from snowmelt.cli import app
 
 pytestmark = pytest.mark.conformance
 
 _CASES = cases("columns")
 _CENTRAL = Resolver([FolderRegistry(Place("public"), CENTRAL)])
+_EVERY = 25
 _PARTS = ("columns", "failures", "legacy", "legacyFailures", "v1")
 
 
@@ -27,6 +32,26 @@ _PARTS = ("columns", "failures", "legacy", "legacyFailures", "v1")
 def test_recorded_families_get_the_recorded_columns(group: str) -> None:
     found = [f"{case['id']}: {field}" for case in _CASES[group] for field in differences(case) if not meant(case, field)]
     assert found == []
+
+
+@pytest.mark.parametrize("group", groups(_CASES))
+def test_the_command_tells_the_same(group: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a few of each group: all schemas as files, or, where not all versions occur, a registry and the URIs of those."""
+    monkeypatch.chdir(tmp_path)
+    for number, case in enumerate(_CASES[group][::_EVERY]):
+        resolver, keys = schemas_of(case)
+        folder, files = tmp_path / str(number), []
+        for key, schema in zip(keys, case.get("schemas", ()), strict="schemas" in case):
+            file = folder / key.path
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(jsontext.dumps(schema, exact=False))
+            files.append(str(file))
+        found = families(case, keys)
+        uris = [family.key(version).uri for family in found for version in family.seen]
+        named = files if files and "batch" not in case else ["--schemas", str(folder if files else CENTRAL), *uris]
+        done = CliRunner().invoke(app, ["schema", "columns", "--json", *named])
+        assert done.exit_code == 0, done.output
+        assert text(jsontext.loads(done.stdout)[0]) == text(report(resolver, found, ["event", "entity"])), case["id"]
 
 
 def meant(case: Any, field: str) -> bool:

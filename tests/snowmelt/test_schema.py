@@ -104,6 +104,15 @@ def test_a_version_without_a_schema_is_a_failure_beside_the_columns_of_the_other
     assert "no column for 1-0-9 (event)" in run("columns", "--kind", "event", f"{PRODUCT}/1-0-0", f"{PRODUCT}/1-0-9")
 
 
+def test_versions_that_the_loader_is_set_to_treat_otherwise_are_told(run: Run, tmp_path: Path) -> None:
+    legacy, skipped = "iglu:*/order/jsonschema/*-*-*", f"{PRODUCT}/1-0-1"
+    (tmp_path / "snowmelt.toml").write_text(f"[loader]\nlegacy_columns = ['{legacy}']\nskip_schemas = ['{skipped}']\n")
+    tree = run("columns", f"{PRODUCT}/1-0-0", f"{PRODUCT}/1-0-1")
+    first, second = tree.splitlines()[-2:]
+    assert "goes to unstruct_event_org_example_order_1_0_0 and contexts_org_example_order_1_0_0 instead" in first
+    assert second == f"{PRODUCT}/1-0-1 is not loaded (loader.skip_schemas)"
+
+
 def test_every_argument_at_fault_is_named(run: Run, tmp_path: Path) -> None:
     (tmp_path / "broken.json").write_text("{")
     (tmp_path / "nameless.json").write_text("{}")
