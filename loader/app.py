@@ -61,7 +61,7 @@ class Loader:
         """`max_fields`: most fields of `events`."""
         self._warehouse = warehouse
         self._settings = settings
-        self._batches = Batches(resolver, warehouse, Limits(max_fields, self._room))
+        self._batches = Batches(resolver, warehouse, Limits(max_fields, self._room), settings.choices)
         self._watch = Watch(self._batches.lookups, settings.waiting_days)
         self._positions = warehouse.positions()
         self._subscription: Subscription = bus.subscribe(CONSUMER, STREAMS, self._positions)

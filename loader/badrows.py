@@ -8,8 +8,8 @@ from backbone.event import FIELDS, Kind
 from backbone.jsontext import LiteralNumber
 from backbone.selfdescribing import SchemaKey, SelfDescribing, parse_key
 from loader.casting import WrongType
-from loader.columns import Unresolved
 from loader.enriched import MONEY, MONEY_TYPE, EnrichedEvent, Unreadable
+from loader.histories import Unresolved
 
 Json = dict[str, Any]
 

@@ -14,10 +14,12 @@ from backbone.schema_types import JSON, Array
 from backbone.selfdescribing import SchemaKey
 from loader import badrows, surprises
 from loader.built import Built, failed_row
-from loader.columns import Families, LeftOut, Outcome, Target, Unresolved
+from loader.columns import Families, LeftOut, Outcome, Target
+from loader.criteria import LOAD_ALL, Choices
 from loader.enriched import EnrichedEvent, Unreadable, parse, parse_leniently
 from loader.evolve import Placement, grown, place
-from loader.lookups import Lookups
+from loader.histories import Unresolved
+from loader.lookups import PATIENCE, Lookups
 from loader.overflow import OVERFLOW, Overflow, field_count
 from loader.replay import replayed
 from loader.rows import Way, Ways, cast_event
@@ -37,16 +39,18 @@ class Limits(NamedTuple):
 
     max_fields: int = 10_000
     room: Callable[[], int] = lambda: 0
+    patience: float = PATIENCE
+    """Seconds that a batch waits for registries."""
 
 
 class Batches:
     """Makes batches. Remembers schemas and columns, nothing of the data."""
 
-    def __init__(self, resolver: Resolver, warehouse: Table, limits: Limits | None = None) -> None:
-        self.lookups = Lookups(resolver)
-        self._families = Families(self.lookups, warehouse.encoding)
-        self._warehouse = warehouse
+    def __init__(self, resolver: Resolver, warehouse: Table, limits: Limits | None = None, choices: Choices = LOAD_ALL) -> None:
         self._limits = limits or Limits()
+        self.lookups = Lookups(resolver, self._limits.patience)
+        self._families = Families(self.lookups, warehouse.encoding, choices)
+        self._warehouse = warehouse
         self._maker: Processor = processor("snowmelt-loader")
         self._announced: set[str] = set()
         self._blamed: dict[str, float] = {}

@@ -110,16 +110,16 @@ class _Compiled(NamedTuple):
 def _compiled(field: Field, encoding: Encoding) -> _Compiled:
     element = compile_cast(field.type, encoding)
     plain = _AS_THEY_ARE.get(field.type, _Never) if isinstance(field.type, Scalar) else _Never
-    other = _never_null(element) if field.type == JSON else element
+    other = _never_null(element, encoding.missing_json) if field.type == JSON else element
     return _Compiled(field.name or encoding.unnamed, field.accessors[0], plain, field.nullable, other)
 
 
-def _never_null(element: Cast) -> Cast:
+def _never_null(element: Cast, missing: Type) -> Cast:
     """A null is JSON, but not in a field that has to have a value."""
 
     def cast(value: Any) -> Any:
         if value is None:
-            raise wrong(None, JSON)
+            raise wrong(None, missing)
         return element(value)
 
     return cast
@@ -150,6 +150,6 @@ def _from_several(field: Field, encoding: Encoding) -> tuple[str, Cast]:
                 first_error = first_error or error
         if field.nullable and missing:
             return None
-        raise first_error or wrong(None, field.type)
+        raise first_error or wrong(None, encoding.missing_json if field.type == JSON else field.type)
 
     return field.name or encoding.unnamed, cast

@@ -11,15 +11,15 @@ from typing import Any, NamedTuple, TypeAlias
 
 from backbone.column_families import FamilyColumns, UnreadableSchema, family_columns, recovery_name
 from backbone.column_names import Kind
-from backbone.iglu.failures import ResolutionFailure
 from backbone.iglu.resolver import Schema
+from backbone.schema_keywords import parse
 from backbone.schema_types import Array, Field, Struct
 from backbone.selfdescribing import SchemaKey, SchemaVer
+from loader import legacy_columns
 from loader.casting import Cast, Encoding, compile_cast, compile_item_cast
+from loader.criteria import LOAD_ALL, Choices
+from loader.histories import History, Unresolved, certainly_needed, history
 from loader.lookups import Lookups
-
-_MOST_PREPARED = 10
-"""Versions of one family that are looked up at the same time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,19 +46,6 @@ class NoColumn:
 
 
 @dataclass(frozen=True, slots=True)
-class Unresolved:
-    """A version of the family cannot be found or read. `key` is that version; `failure` None: not a readable schema."""
-
-    key: SchemaKey
-    failure: ResolutionFailure | None
-
-    @property
-    def why(self) -> str | None:
-        """Why data of it should wait for the schema; None when there is one, but it is of no use."""
-        return None if self.failure is None else why_missing(self.failure)
-
-
-@dataclass(frozen=True, slots=True)
 class LeftOut:
     """The table has no room for the fields of this version, which would go to `column`."""
 
@@ -66,14 +53,6 @@ class LeftOut:
 
 
 Outcome: TypeAlias = Target | NoColumn | Unresolved | LeftOut
-
-
-def why_missing(failure: ResolutionFailure) -> str | None:
-    """In words, what keeps a schema from being there; None when a registry has one that is no schema."""
-    if failure.transient:
-        return "registry unavailable"
-    found = any(attempts.errors and attempts.errors[-1].kind != "NotFound" for attempts in failure.lookup_history)
-    return None if found else "not found"
 
 
 class _Family(NamedTuple):
@@ -91,16 +70,18 @@ class _State:
     """Columns derived from `schemas`; `seen` occurred in data."""
 
     seen: set[SchemaVer] = field(default_factory=set)
-    schemas: dict[SchemaVer, Schema] = field(default_factory=dict)
+    schemas: History = field(default_factory=dict)
     targets: dict[SchemaVer, Target] = field(default_factory=dict)
 
 
 class Families:
     """Remembers what it derived. Not thread-safe: one loader, one thread."""
 
-    def __init__(self, lookups: Lookups, encoding: Encoding) -> None:
+    def __init__(self, lookups: Lookups, encoding: Encoding, choices: Choices = LOAD_ALL) -> None:
         self._lookups = lookups
         self._encoding = encoding
+        self._choices = choices
+        self._legacy: dict[tuple[Kind, SchemaKey], tuple[Schema, Target | Unresolved]] = {}
         self._states: dict[_Family, _State] = {}
         self._left_out: dict[tuple[_Family, SchemaVer], LeftOut] = {}
         self._checked: set[_Family] = set()
@@ -112,13 +93,17 @@ class Families:
 
     def prepare(self, keys: Iterable[SchemaKey]) -> None:
         """Begins to look up what these versions certainly need, all at once."""
-        self._lookups.prepare({needed for key in keys for needed in _certainly_needed(key)})
+        self._lookups.prepare({needed for key in keys for needed in certainly_needed(key)})
 
     def outcome(self, kind: Kind, key: SchemaKey) -> Outcome:
         """After it, earlier answers of the same batch for lower versions may be outdated.
 
         A registry that does not answer leaves known versions where they are.
         """
+        if self._choices.skip(key):
+            return NoColumn()
+        if self._choices.are_legacy(key):
+            return self._legacy_outcome(kind, key)
         family = _Family(kind, key.vendor, key.name, key.version.model)
         if (left_out := self._left_out.get((family, key.version))) is not None:
             return left_out
@@ -128,7 +113,7 @@ class Families:
             derived = self._derive(family, {*state.seen, key.version})
             if isinstance(derived, _State):
                 state = self._states[family] = derived
-            elif not known or not (derived.failure and derived.failure.transient):
+            elif not known or not derived.transient:
                 return derived
         self._checked.add(family)
         return state.targets.get(key.version) or NoColumn()
@@ -148,6 +133,24 @@ class Families:
         if isinstance(derived, _State):
             self._states[family] = derived
 
+    def _legacy_outcome(self, kind: Kind, key: SchemaKey) -> Target | Unresolved:
+        schema = self._lookups.lookup(key)
+        if not isinstance(schema, Schema):
+            return Unresolved(key, schema)
+        known = self._legacy.get((kind, key))
+        if known is None or known[0] is not schema:
+            known = self._legacy[kind, key] = (schema, self._legacy_target(kind, key, schema.document))
+        return known[1]
+
+    def _legacy_target(self, kind: Kind, key: SchemaKey, document: Any) -> Target | Unresolved:
+        keywords = parse(document)
+        if keywords is None:
+            return Unresolved(key, None)
+        field = legacy_columns.cast_field(kind, key, keywords)
+        item = field.type.element if kind == "entity" and isinstance(field.type, Array) else field.type
+        cast = compile_cast(item, legacy_columns.encoding(self._encoding))
+        return Target(legacy_columns.stored_field(field), cast, False, key, recovery_name(field.name, key.version, document))
+
     def _unchanged(self, family: _Family, state: _State) -> bool:
         """A registry that does not answer at the moment has changed nothing."""
         for version, schema in state.schemas.items():
@@ -157,7 +160,7 @@ class Families:
         return True
 
     def _derive(self, family: _Family, seen: set[SchemaVer]) -> _State | Unresolved:
-        schemas = self._schemas(family, seen)
+        schemas = history(self._lookups.lookup, family.vendor, family.name, family.model, seen)
         if isinstance(schemas, Unresolved):
             return schemas
         documents = {version: schema.document for version, schema in schemas.items()}
@@ -166,28 +169,6 @@ class Families:
             return Unresolved(family.key(columns.version), None)
         targets = {} if columns is None else self._targets(family, columns, documents)
         return _State(seen, schemas, targets)
-
-    def _schemas(self, family: _Family, seen: set[SchemaVer]) -> dict[SchemaVer, Schema] | Unresolved:
-        """Every version from M-0-0 up to the highest seen; in earlier revisions as far as they go, and every one seen."""
-        top = max(seen)
-        found: dict[SchemaVer, Schema] = {}
-        for version in sorted(seen):
-            if version.revision < top.revision and not isinstance(answer := self._lookups.lookup(family.key(version)), Schema):
-                return Unresolved(family.key(version), answer)
-        for revision in range(top.revision + 1):
-            last_seen = max((v.addition for v in seen if v.revision == revision), default=0)
-            addition = 0
-            while True:
-                version = SchemaVer(family.model, revision, addition)
-                answer = self._lookups.lookup(family.key(version))
-                if isinstance(answer, Schema):
-                    found[version] = answer
-                elif revision == top.revision or addition == 0 or answer.transient:
-                    return Unresolved(family.key(version), answer)
-                addition += 1
-                if addition > last_seen and (revision == top.revision or not isinstance(answer, Schema)):
-                    break
-        return found
 
     def _targets(self, family: _Family, columns: FamilyColumns, documents: Mapping[SchemaVer, Any]) -> dict[SchemaVer, Target]:
         highest = max(columns.merged)
@@ -208,12 +189,3 @@ class Families:
         if isinstance(element, Struct):
             return Target(column, compile_item_cast(element, str(version), self._encoding), False, key, recovery)
         return Target(column, compile_cast(element, self._encoding), True, key, recovery)
-
-
-def _certainly_needed(key: SchemaKey) -> Iterable[SchemaKey]:
-    """Of all versions below one; whether earlier revisions have more is found out step by step."""
-    model, revision, addition = key.version
-    for earlier in range(min(revision, _MOST_PREPARED)):
-        yield key._replace(version=SchemaVer(model, earlier, 0))
-    for number in range(max(0, addition - _MOST_PREPARED), addition + 1):
-        yield key._replace(version=SchemaVer(model, revision, number))

@@ -8,13 +8,14 @@ import logging
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, NamedTuple
 
 from backbone.badrow import Processor, processor
 from backbone.iglu.resolver import Resolver
 from loader import badrows
-from loader.batch import Batches
+from loader.batch import Batches, Limits
 from loader.built import Built
+from loader.criteria import LOAD_ALL, Choices
 from loader.enriched import EnrichedEvent, Unreadable, parse
 from loader.line_file import LineFile
 from loader.preview import Preview
@@ -26,13 +27,22 @@ from loader.warehouses.protocol import Batch, Row, RowsRefused, Stored, Table, W
 log = logging.getLogger("snowmelt.loader")
 
 _CHUNK = 200
+_PATIENCE = 60.0
+"""Seconds that a portion of the file waits for registries behind HTTP."""
+
+
+class Rules(NamedTuple):
+    """Which columns there may be: as the settings say."""
+
+    max_fields: int = 10_000
+    choices: Choices = LOAD_ALL
 
 
 class _Casting:
     """Rows for one table. `refusal`: why the table would not take a row, or None."""
 
-    def __init__(self, resolver: Resolver, table: Table, refusal: Callable[[Row], str | None] = lambda row: None) -> None:
-        self._batches = Batches(resolver, table)
+    def __init__(self, batches: Batches, table: Table, refusal: Callable[[Row], str | None] = lambda row: None) -> None:
+        self._batches = batches
         self._columns = dict(table.columns())
         self._refusal = refusal
         self._ways: Ways = {}
@@ -82,10 +92,15 @@ class FileLoad:
     Methods raise TransientError; what landed before it stays.
     """
 
-    def __init__(self, resolver: Resolver, warehouse: Warehouse | None, preview: Preview | None, load_tstamp: str) -> None:
+    def __init__(
+        self, resolver: Resolver, warehouse: Warehouse | None, preview: Preview | None, load_tstamp: str, rules: Rules
+    ) -> None:
+        def batches(table: Table) -> Batches:
+            return Batches(resolver, table, Limits(rules.max_fields, patience=_PATIENCE), rules.choices)
+
         self._warehouse = warehouse
-        self._landing = _Casting(resolver, warehouse) if warehouse else None
-        self._showing = _Casting(resolver, preview, preview.refusal) if preview else None
+        self._landing = _Casting(batches(warehouse), warehouse) if warehouse else None
+        self._showing = _Casting(batches(preview), preview, preview.refusal) if preview else None
         self._castings = [casting for casting in (self._landing, self._showing) if casting]
         self._now = load_tstamp
         self._maker = processor("snowmelt-loader")

@@ -29,15 +29,16 @@ _NO_ANSWER = RegistryError("ClientFailure", "no answer yet", transient=True)
 class Lookups:
     """Not thread-safe: one loader, one thread."""
 
-    def __init__(self, resolver: Resolver) -> None:
+    def __init__(self, resolver: Resolver, patience: float = PATIENCE) -> None:
         self._resolver = resolver
+        self._whole_patience = patience
         self._at_once = all(isinstance(registry, FolderRegistry) for registry in resolver.registries)
         self._under_way: dict[SchemaKey, _Question] = {}
         self._answers: dict[SchemaKey, Schema | ResolutionFailure] = {}
-        self._patience = PATIENCE
+        self._patience = patience
 
     def begin_batch(self) -> None:
-        self._patience = PATIENCE
+        self._patience = self._whole_patience
         self._under_way = {key: question for key, question in self._under_way.items() if not question.outdated}
         for question in self._under_way.values():
             question.worth_waiting_for = False

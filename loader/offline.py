@@ -11,10 +11,10 @@ from backbone.errors import ConfigurationError, Fault
 from backbone.iglu import build_resolver
 from backbone.settings import Settings
 from loader import preview
-from loader.file_load import FileLoad
+from loader.file_load import FileLoad, Rules
 from loader.line_file import opened
 from loader.preview import Preview
-from loader.settings import LoaderSettings
+from loader.settings import LoaderSettings, WarehouseSettings
 from loader.warehouses.ducklake import DuckLake, table_columns
 from loader.warehouses.ducklake_catalog import NoWarehouse, open_reader
 from loader.warehouses.ducklake_types import UNNAMED, shape_of
@@ -48,7 +48,8 @@ def run(
         warehouse = None if dry_run else stack.enter_context(_writing(settings, own))
         shown = _preview(settings, target, warehouse) if dry_run or trace else None
         tracing = stack.enter_context(_written(trace)) if trace else sys.stdout.buffer if dry_run else None
-        load = FileLoad(resolver, warehouse, shown, now)
+        rules = Rules(settings.section("warehouse", WarehouseSettings).max_fields, own.choices)
+        load = FileLoad(resolver, warehouse, shown, now, rules)
         load.learn(lines)
         load.run(lines, own, tracing)
     print(load.summary(), file=sys.stderr if dry_run and trace is None else sys.stdout)

@@ -8,8 +8,8 @@ from backbone.schema_types import SCHEMA_VERSION
 from backbone.selfdescribing import SchemaKey
 from loader import badrows
 from loader.casting import Cast, CastError
-from loader.columns import Unresolved
 from loader.enriched import EnrichedEvent
+from loader.histories import Unresolved
 from loader.overflow import OVERFLOW, Overflow
 from loader.warehouses.protocol import Row
 

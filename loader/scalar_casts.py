@@ -29,6 +29,10 @@ class Encoding(NamedTuple):
     """From a number already at the scale of its column."""
     unnamed: str = ""
     """Name of the field for a property whose name is empty, which warehouses refuse."""
+    json: Callable[[Any], Any] = jsontext.dumps
+    """From a JSON value of any kind."""
+    missing_json: Type = JSON
+    """How a null is reported where JSON has to be."""
 
 
 class WrongType(NamedTuple):
@@ -52,7 +56,7 @@ def wrong(value: Any, kind: Type) -> CastError:
 
 def scalar_cast(kind: Scalar, encoding: Encoding) -> Cast:
     if kind == JSON:
-        return jsontext.dumps
+        return encoding.json
     if kind == STRING:
         return _exactly(str, kind)
     if kind == BOOLEAN:

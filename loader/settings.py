@@ -6,6 +6,7 @@ from typing import Annotated
 from pydantic import Field
 
 from backbone.settings import Bytes, Seconds, Section
+from loader.criteria import Choices, Criteria, CriterionText
 
 Days = Annotated[float, Field(gt=0)]
 
@@ -27,14 +28,18 @@ class LoaderSettings(Section):
     """How long an event waits for a schema that cannot be found, or whose registry does not answer; then it is a failed event."""
     waiting_bytes: Bytes = 1_000_000_000
     """How much may wait; beyond it, events whose schema is missing are failed events at once."""
-    skip_schemas: tuple[str, ...] = ()
+    skip_schemas: tuple[CriterionText, ...] = ()
     """Entities and events not to be loaded: `iglu:com.acme/*/jsonschema/1-*-*`. Their events load without them."""
-    legacy_columns: tuple[str, ...] = ()
+    legacy_columns: tuple[CriterionText, ...] = ()
     """Schemas (as above) that get a column for each full version, as BigQuery Loader 1 made them."""
     legacy_column_mode: bool = False
     """Whether all schemas get such columns."""
     metrics_port: Annotated[int, Field(ge=0, le=65535)] | None = None
     """TCP port on loopback where Prometheus finds the loader's metrics at `/metrics`; 0 picks a free one and logs it."""
+
+    @property
+    def choices(self) -> Choices:
+        return Choices(Criteria.of(self.skip_schemas), Criteria.of(self.legacy_columns), self.legacy_column_mode)
 
 
 class WarehouseSettings(Section):

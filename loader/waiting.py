@@ -13,9 +13,9 @@ from typing import NamedTuple
 from backbone.column_names import Kind
 from backbone.iglu.resolver import Schema
 from backbone.selfdescribing import SchemaKey, parse_key
-from loader.columns import Unresolved, why_missing
 from loader.enriched import EnrichedEvent
 from loader.failed_events import failure_key
+from loader.histories import Unresolved, why_missing
 from loader.lookups import Lookups
 from loader.rows import Ways
 from loader.warehouses.protocol import WAITING_COLUMNS, Batch, Waited, Waiting

@@ -21,14 +21,15 @@ from backbone import jsontext
 from backbone.iglu.registries import FolderRegistry, Place
 from backbone.iglu.resolver import Resolver
 from loader import preview
-from loader.file_load import FileLoad
+from loader.file_load import FileLoad, Rules
 from loader.line_file import LineFile
 from loader.settings import LoaderSettings
 
 ROOT = Path(__file__).parents[2]
 GOLDEN = Path(os.environ.get("SNOWMELT_GOLDEN", ROOT / "../shared/data/golden")) / "reference/columns/rows.jsonl.gz"
 CENTRAL = Path(os.environ.get("SNOWMELT_IGLU_CENTRAL", ROOT / "../shared/data/iglu-central")) / "schemas"
-DEVIATIONS = json.loads((Path(__file__).parent / "rows_deviations.json").read_text("utf-8"))
+_LISTED = json.loads((Path(__file__).parent / "columns_deviations.json").read_text("utf-8"))
+DEVIATIONS = [entry for entry in _LISTED if entry["config"] == "rows"]
 NOW = "2026-01-01 00:00:00.123"
 WORDING = {"message", "lookupHistory", "processor"}
 
@@ -66,8 +67,6 @@ def used() -> set[int]:
 
 @pytest.mark.parametrize("group", CASES or [pytest.param("none", marks=pytest.mark.skip("no golden cases"))])
 def test_recorded_lines_become_the_recorded_rows_and_bad_rows(group: str, used: set[int], tmp_path: Path) -> None:
-    if group == "with options":
-        pytest.skip("loader.skip_schemas and the legacy columns are compared with the recorded columns")
     wrong = [
         f"{case['id']} {field}\n  expected {expected!r:.600}\n  actual   {actual!r:.600}"
         for case in CASES[group]
@@ -111,11 +110,19 @@ def loaded(case: Any, scratch: Path) -> list[Any]:
     resolver = Resolver([FolderRegistry(Place("own"), folder), FolderRegistry(Place("central"), CENTRAL)])
     trace = io.BytesIO()
     lines = LineFile(io.BytesIO("".join(f"{line}\n" for line in case["tsv"]).encode()))
-    load = FileLoad(resolver, None, preview.bigquery(), NOW)
+    load = FileLoad(resolver, None, preview.bigquery(), NOW, Rules(choices=chosen(case.get("options", {})).choices))
     load.learn(lines)
     load.run(lines, LoaderSettings(), trace)
     resolver.close()
     return [jsontext.loads(line)[0] for line in trace.getvalue().splitlines()]
+
+
+def chosen(options: dict[str, Any]) -> LoaderSettings:
+    return LoaderSettings(
+        skip_schemas=tuple(options.get("skipSchemas", ())),
+        legacy_columns=tuple(options.get("legacyColumns", ())),
+        legacy_column_mode=options.get("legacyColumnMode", False),
+    )
 
 
 def ordered(bad: Any) -> Any:

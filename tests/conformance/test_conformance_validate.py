@@ -9,6 +9,8 @@ import fnmatch
 import gzip
 import json
 import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -98,3 +100,28 @@ def test_a_verdict_does_not_depend_on_the_order_of_schemas() -> None:
 
     forwards = [ask(case) for case in cases]
     assert list(reversed([ask(case) for case in reversed(cases)])) == forwards
+
+
+def test_the_command_says_what_the_validator_says(tmp_path: Path) -> None:
+    files = sorted(_GOLDEN.glob("*/validate/*.jsonl.gz"))
+    if not files or not _CENTRAL.is_dir():
+        pytest.skip(f"no recordings of the validator in {_GOLDEN}, or no public schemas in {_CENTRAL}")
+    lines = tmp_path / "validate.jsonl"
+    lines.write_bytes(b"".join(gzip.decompress(file.read_bytes()) for file in files))
+    command = [sys.executable, "-m", "snowmelt", "schema", "validate", "--lines", str(lines), "--schemas", str(_CENTRAL.parent)]
+    done = subprocess.run(command, cwd=_ROOT, capture_output=True, timeout=300)
+    assert done.returncode == 0, done.stderr[-1000:]
+    cases = [jsontext.loads(line)[0] for line in lines.read_bytes().splitlines()]
+    answers = [jsontext.loads(line)[0] for line in done.stdout.splitlines()]
+    assert [answer["id"] for answer in answers] == [case["id"] for case in cases]
+    assert [_told(answer) for answer in answers] == [_said(case) for case in cases]
+
+
+def _told(answer: dict[str, Any]) -> Any:
+    reports = {"dataReports": answer["reports"], "schemaIssues": answer["schemaIssues"]}
+    return answer["id"], answer["valid"], _faults(reports)
+
+
+def _said(case: dict[str, Any]) -> Any:
+    failure = validate(_schema(case), case["instance"], case.get("maxJsonDepth"))
+    return case["id"], failure is None, _faults(failure.value() if failure is not None else {})

@@ -11,6 +11,7 @@ from backbone.selfdescribing import parse_key
 from loader.batch import Batches
 from loader.columns import Families, Target
 from loader.enriched import parse
+from loader.lookups import Lookups
 from loader.warehouses.bigquery_values import ENCODING
 from loader.warehouses.ducklake import DuckLake
 from loader.warehouses.protocol import Batch, Change
@@ -24,7 +25,7 @@ def uri(version: str, name: str = "cart") -> str:
 
 def fields(schemas: Any, kind: Any, *uris: str) -> list[tuple[str, bool]]:
     """(name, nullable) of the column's fields after a batch with these versions."""
-    families = Families(Resolver([FolderRegistry(Place("test"), schemas.folder)]), ENCODING)
+    families = Families(Lookups(Resolver([FolderRegistry(Place("test"), schemas.folder)])), ENCODING)
     for text in uris:
         families.outcome(kind, parse_key(text))
     outcome = families.outcome(kind, parse_key(uris[-1]))

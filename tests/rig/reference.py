@@ -78,10 +78,18 @@ def one_line(text: str | None) -> str:
     return " ".join((text or "").split()).replace("|", "\\|")
 
 
+def every_command() -> dict[str, Any]:
+    """By its whole name, `schema columns` for one of a group."""
+    found: dict[str, Any] = {}
+    for name, command in typer.main.get_command(app).commands.items():  # type: ignore[attr-defined]
+        inner = getattr(command, "commands", None)
+        found.update({name: command} if inner is None else {f"{name} {part}": each for part, each in inner.items()})
+    return found
+
+
 def commands() -> str:
     """A chapter for each command."""
-    root = typer.main.get_command(app)
-    return "\n\n".join(chapter(name, command) for name, command in root.commands.items())  # type: ignore[attr-defined]
+    return "\n\n".join(chapter(name, command) for name, command in every_command().items())
 
 
 def chapter(name: str, command: Any) -> str:
