@@ -3,7 +3,6 @@
 import threading
 from typing import Any
 
-
 CART = "iglu:com.acme/cart/jsonschema/1-0-0"
 BROKEN = "iglu:com.acme/cart/jsonschema/1-0-1"
 COLUMN = "contexts_com_acme_cart_1"
