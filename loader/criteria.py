@@ -55,7 +55,8 @@ class Choices:
     all_legacy: bool = False
 
     def skip(self, key: SchemaKey) -> bool:
-        return self.skipped.match(key)
+        """One that is named as legacy too is loaded, into its legacy columns only."""
+        return self.skipped.match(key) and not self.legacy.match(key)
 
     def are_legacy(self, key: SchemaKey) -> bool:
         return self.all_legacy or self.legacy.match(key)

@@ -45,7 +45,7 @@ def command(
     data: Data = None,
     config: Config = None,
 ) -> None:
-    """Ask the warehouse. Tables: events, failed_events."""
+    """Ask the warehouse. Tables: events, failed_events, waiting_events."""
     from snowmelt import configuration
 
     folder = configuration.read(config, data).data.folder

@@ -78,7 +78,7 @@ class Doubt:
 def open_reader(folder: Path) -> duckdb.DuckDBPyConnection:
     """A read-only connection to the warehouse of a data folder (`DataSettings.folder`), usable while the loader writes.
 
-    Tables: `events`, `failed_events`. Times are UTC. Raises NoWarehouse, WarehouseUnavailable.
+    Tables: `events`, `failed_events`, `waiting_events`. Times are UTC. Raises NoWarehouse, WarehouseUnavailable.
     """
     warehouse = folder / "warehouse"
     if not (warehouse / "catalog.sqlite").exists():

@@ -65,13 +65,17 @@ class WaitingTable:
         sizes = self._run(f"SELECT number, bytes FROM {WAITING} WHERE {condition} ORDER BY number LIMIT {limit}", [schema])
         last = _last_within(sizes.fetchall(), max_bytes)
         if last is None:
-            self.waited = self._ask()
+            self.look()
             return []
         query = (
             f"SELECT why, epoch_ms(first_waited), line, number FROM {WAITING} WHERE {condition} AND number <= ? ORDER BY number"
         )
         found = self._run(query, [schema, last]).fetchall()
         return [Waiting(schema, why, _moment(since), line, {}, None, number) for why, since, line, number in found]
+
+    def look(self) -> None:
+        """Somebody else has changed the table."""
+        self.waited = self._ask()
 
     def _ask(self) -> dict[str, Waited]:
         query = f"SELECT schema, count(*), sum(bytes)::BIGINT, epoch_ms(min(first_waited)) FROM {WAITING} GROUP BY schema"

@@ -13,6 +13,20 @@ from backbone.iglu.resolver import CachePolicy, Resolver, delay
 from backbone.selfdescribing import SchemaKey
 
 
+def test_a_registry_that_had_no_such_schema_is_asked_again_when_told_to() -> None:
+    remote = Remote("r", has())
+    resolver = Resolver([remote])
+    resolver.look_again(key())
+    failure(resolver.lookup(key()))
+    remote.answer = has("1-0-0")
+    failure(resolver.lookup(key()))
+    resolver.look_again(key())
+    found = schema(resolver.lookup(key()))
+    resolver.look_again(key())
+    assert resolver.lookup(key()) is found
+    assert len(remote.asked) == 2
+
+
 def test_a_remote_registry_whose_prefix_matches_comes_before_a_local_one_without(tmp_path: Path) -> None:
     put(tmp_path)
     remote = Remote("remote", has("1-0-0"), prefixes=("com.acme",))

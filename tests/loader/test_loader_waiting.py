@@ -16,7 +16,7 @@ from backbone.iglu.resolver import CachePolicy, Resolver
 from backbone.selfdescribing import SchemaKey, parse_key
 from loader import lookups, waiting
 from loader.warehouses.ducklake import DuckLake
-from loader.warehouses.protocol import Waited
+from loader.warehouses.protocol import Stored, Waited
 
 CART = "iglu:com.acme/cart/jsonschema/1-0-0"
 ID = "0f0e0d0c-0b0a-4908-8706-050403020100"
@@ -251,6 +251,11 @@ def test_what_waits_is_known_without_asking_and_after_a_restart(station: Any, li
         assert warehouse.waiting_for(CART, about.since, 10, 10**6) == []
     finally:
         warehouse.close()
+
+
+def test_a_batch_tells_of_events_that_wait_and_of_those_that_did() -> None:
+    assert str(Stored(1, 0, 0, 0)) == "1 loaded, 0 failed, 0 duplicates, 0 recovered"
+    assert str(Stored(1, 0, 0, 0, 2, 3)).endswith("0 recovered, 2 wait for their schema, 3 had waited")
 
 
 def test_many_missing_schemas_are_looked_for_in_turn(station: Any, monkeypatch: pytest.MonkeyPatch) -> None:
