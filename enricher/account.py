@@ -7,12 +7,8 @@ against what was written to `enriched` and `bad`.
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
-from backbone.bus.balance import openings
+from backbone.bus.balance import EVENTS, PAYLOADS, openings
 from backbone.bus.protocol import Bus, Publisher, Record
-
-EVENTS = "events"
-PAYLOADS = "payloads "
-"""Followed by the log they were read from."""
 
 
 def open_account(bus: Bus, publisher: Publisher, producer: str) -> None:

@@ -7,9 +7,11 @@ the warehouse says, so after a crash at any moment every record is stored exactl
 import gc
 import logging
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from backbone.bus.balance import openings
 from backbone.bus.protocol import Bus, Record, Stream, Subscription
 from backbone.errors import TransientError
 from backbone.iglu.resolver import Resolver
@@ -48,6 +50,7 @@ class Loader:
         self._settings = settings
         self._batches = Batches(resolver, warehouse)
         self._positions = warehouse.positions()
+        warehouse.count_from(openings(bus, self._positions, warehouse.counted_logs()))
         self._subscription: Subscription = bus.subscribe(CONSUMER, STREAMS, self._positions)
         self.totals = Totals()
 
@@ -109,6 +112,7 @@ class Loader:
     def _store(self, built: Built, records: Sequence[Record]) -> None:
         positions = {**self._positions, **{record.log: record.offset for record in records}}
         built.batch.positions = positions
+        built.batch.read = Counter((record.log, record.stream) for record in records)
         started = time.monotonic()
         try:
             stored = self._warehouse.store(built.batch)

@@ -7,6 +7,9 @@ from collections.abc import Collection, Mapping
 
 from backbone.bus.protocol import Bus, Positions, Stream
 
+EVENTS, PAYLOADS = "events", "payloads "
+"""Counters of a producer that makes events of payloads; the second is followed by the log they were read from."""
+
 
 def openings(bus: Bus, positions: Positions, counting: Collection[str]) -> dict[str, Mapping[Stream, int]]:
     """Log → records of each stream that a consumer at `positions` has left behind, for logs to be counted from now on.

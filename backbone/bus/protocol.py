@@ -44,7 +44,7 @@ class Publisher(Protocol):
         consumed: Positions | None = None,
         counted: Mapping[str, int] | None = None,
     ) -> None:
-        """Durable on return, all or nothing. `consumed` is stored with the records, `counted` is added to the producer's counters.
+        """Durable on return, all or nothing: the records, positions read up to, numbers to add to the producer's counters.
 
         Raises BusFull, BusUnavailable.
         """

@@ -1,8 +1,8 @@
 """One file of the embedded log: a SQLite database in WAL mode, named after its first offset.
 
 A table per stream, all sharing one numbering of offsets, so that a reader of a rare stream never walks over a frequent one.
-`consumed` holds the input positions the records were made from, `counters` what the producer counted on the way, `totals` how many
-records each stream had before this file. Files of format 1 have no counters; they are read as they are, and get the table when written on.
+`consumed` holds the input positions the records were made from, `counters` what the producer counted on the way, `totals`
+how many records each stream had before this file. Files of format 1 have no counters; they get the table when written on.
 """
 
 import sqlite3

@@ -2,20 +2,24 @@
 
 import logging
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import NoReturn
 
 import duckdb
 import orjson
 
+from backbone.bus.protocol import Stream
 from backbone.schema_types import Type
 from loader.casting import Encoding
 from loader.deduplicate import VOLATILE, Known, distinct, same_event_sql
 from loader.evolve import grown
+from loader.failed_events import is_typed
 from loader.instants import date_text, instant_text
+from loader.ledger import Tally, failure_cell
 from loader.warehouses.ducklake_catalog import WarehouseUnavailable, open_writer
 from loader.warehouses.ducklake_failed import FailedTable
+from loader.warehouses.ducklake_ledger import LedgerTables
 from loader.warehouses.ducklake_rows import RowReader, encode
 from loader.warehouses.ducklake_types import (
     ATOMIC_SHAPES,
@@ -49,6 +53,7 @@ class DuckLake:
         self._create_tables()
         self._reader = RowReader(self._connection, folder / "incoming.ndjson")
         self._failed = FailedTable(self._connection, self._reader)
+        self._ledger = LedgerTables(self._connection, self._reader)
         self._upkeep = Upkeep(self._connection)
         self._columns = self._read_columns()
         self._known = Known(known_events)
@@ -67,18 +72,27 @@ class DuckLake:
     def shape(self, kind: Type) -> Shape:
         return shape_of(kind)
 
+    def counted_logs(self) -> Collection[str]:
+        return self._ledger.logs()
+
+    def count_from(self, balances: Mapping[str, Mapping[Stream, int]]) -> None:
+        self._ledger.count_from(balances)
+
     def store(self, batch: Batch) -> Stored:
         columns = dict(self._columns)
         run = self._connection.execute
         try:
+            tally = Tally()
             run("BEGIN")
             for change in batch.changes:
                 self._apply(change, columns)
             rows = self._new_events(distinct(batch.rows), columns)
             self._insert(rows, batch, columns)
-            self._failed.remove_replayed(batch.replayed)
-            failed = self._failed.upsert(self._not_landed(batch.failed), batch.load_tstamp)
-            recovered = self._failed.remove_landed(rows)
+            tally.landed([row.cell for row in batch.rows], [row.cell for row in rows])
+            self._failed.remove_replayed(batch.replayed, tally)
+            failed = self._failed.upsert(self._not_landed(batch.failed, batch.load_tstamp, tally), batch.load_tstamp, tally)
+            recovered = self._failed.remove_landed(rows, tally)
+            self._ledger.write(tally, batch.read)
             self._note_positions(batch.positions)
             run("COMMIT")
         except duckdb.Error as problem:
@@ -87,11 +101,13 @@ class DuckLake:
         self._columns = columns
         self._known.add(row.event_id for row in rows)
         self._failed.stored()
+        self._ledger.stored()
         self._upkeep.committed()
         return Stored(len(rows), len(batch.rows) - len(rows), failed, recovered)
 
     def maintain(self) -> None:
         self._upkeep.run_if_due()
+        self._ledger.compact_if_due()
 
     def close(self) -> None:
         self._connection.close()
@@ -167,14 +183,17 @@ class DuckLake:
         found = run(f"SELECT DISTINCT s.suspect FROM suspects s JOIN {EVENTS} e ON {condition} {since}").fetchall()
         return {id(suspects[number]) for (number,) in found}
 
-    def _not_landed(self, failed: Sequence[Row]) -> list[Row]:
+    def _not_landed(self, failed: Sequence[Row], load_tstamp: str, tally: Tally) -> list[Row]:
         """Failures without those of events that have landed before (same id and fingerprint)."""
+        tally.count("twins", [failure_cell(row, load_tstamp) for row in failed if is_typed(row)])
         suspects = [row for row in failed if row.get("event_fingerprint") and row.get("event_id", "") in self._known]
         if not suspects:
             return list(failed)
         marks = ", ".join("?" for _ in suspects)
         query = f"SELECT event_id, event_fingerprint FROM {EVENTS} WHERE event_id IN ({marks})"
         landed = set(self._connection.execute(query, [row["event_id"] for row in suspects]).fetchall())
+        gone = [row for row in failed if (row.get("event_id"), row.get("event_fingerprint")) in landed]
+        tally.dropped([failure_cell(row, load_tstamp) for row in gone if not is_typed(row)])
         return [row for row in failed if (row.get("event_id"), row.get("event_fingerprint")) not in landed]
 
     def _note_positions(self, positions: Mapping[str, int]) -> None:

@@ -1,11 +1,13 @@
 """What the loader asks of a warehouse, and the shapes of its columns."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol, TypeAlias
 
+from backbone.bus.protocol import Stream
 from backbone.schema_types import Type
 from loader.casting import Encoding
+from loader.ledger import NOWHERE, Cell, event_cell
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +55,7 @@ class Encoded(NamedTuple):
     event_id: str
     fingerprint: str | None
     data: bytes
+    cell: Cell = NOWHERE
 
 
 @dataclass(slots=True)
@@ -69,10 +72,12 @@ class Batch:
     replayed: list[tuple[str, int]] = field(default_factory=list)
     """(failure key, attempts) of failed payloads that were sent again: their rows go, unless they failed again meanwhile."""
     positions: Mapping[str, int] = field(default_factory=dict)
+    read: Mapping[tuple[str, str], int] = field(default_factory=dict)
+    """Records of the bus it was made of, by log and stream; none for rows that come from elsewhere."""
 
     def add(self, row: Row, encode: Callable[[Row], bytes]) -> None:
         self.names.update(row)
-        self.rows.append(Encoded(row["event_id"], row.get("event_fingerprint"), encode(row)))
+        self.rows.append(Encoded(row["event_id"], row.get("event_fingerprint"), encode(row), event_cell(row)))
 
 
 class Stored(NamedTuple):
@@ -111,6 +116,12 @@ class Warehouse(Protocol):
 
     def shape(self, kind: Type) -> Shape:
         """How a field of that type is stored."""
+
+    def counted_logs(self) -> Collection[str]:
+        """Logs whose records the ledger counts."""
+
+    def count_from(self, balances: Mapping[str, Mapping[Stream, int]]) -> None:
+        """Counts these logs from now on: what each of them holds of each stream was not read, or not counted, until now."""
 
     def store(self, batch: Batch) -> Stored:
         """All of it or nothing. Raises RowsRefused."""

@@ -8,6 +8,7 @@ from typing import Any
 
 import duckdb
 import pytest
+from bookkeeping import CART, Works
 
 from backbone import tsv
 from backbone.bus.memory import MemoryBus
@@ -124,6 +125,16 @@ def station(tmp_path: Path, schemas: Schemas) -> Iterator[Station]:
     made = Station(tmp_path, schemas)
     yield made
     made.close()
+
+
+@pytest.fixture
+def works(tmp_path: Path, schemas: Schemas, monkeypatch: pytest.MonkeyPatch) -> Iterator[Works]:
+    """With the schema of carts; an audit does not wait before it looks again."""
+    monkeypatch.setattr("loader.audit._PAUSE", 0.0)
+    schemas.put(CART, properties={"a": {"type": "string"}})
+    made = Works(tmp_path / "data", schemas.folder)
+    yield made
+    made.stop()
 
 
 @pytest.fixture
