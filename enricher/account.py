@@ -20,6 +20,7 @@ def open_account(bus: Bus, publisher: Publisher, producer: str) -> None:
     balance = {
         PAYLOADS + log: records["raw"] - progress.counters.get(PAYLOADS + log, 0)
         for log, records in openings(bus, progress.consumed, counting).items()
+        if log != producer
     }
     if EVENTS not in progress.counters:
         balance[EVENTS] = progress.written["enriched"] + progress.written["bad"]

@@ -120,6 +120,7 @@ def test_replays_are_accounted_for(works: Works, schemas: Any, line: Any) -> Non
     works.send(("enriched", line(entities=[(other, {"a": "x"})])), ("bad", bad_payload()))
     works.load()
     replay(works.settings)
+    works.stop()
     works.load()
     assert numbers(agreed(works)) == {"received": 3, "failed": 3, "recovered": 1}
     schemas.put(other, properties={"a": {"type": "string"}})

@@ -40,7 +40,6 @@ class Works:
             own = self.settings.section("loader", LoaderSettings)
             resolver = build_resolver(self.settings.iglu)
             self._loader = Loader(open_bus(self.settings), DuckLake(self.settings.data.warehouse, 1000), resolver, own)
-        self._loader._subscription._looked = 0.0  # type: ignore[attr-defined]
         self._loader.run(lambda: True)
 
     def stop(self) -> None:
