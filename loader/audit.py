@@ -83,10 +83,9 @@ def _of(account: Account) -> Audit:
         made.hours.append(_hour(hour[:16], app_id, entry))
         made.differences += _differences(f"{hour[:16]} {app_id or '(no app)'}", entry)
     made.differences += _whole(account)
-    incomplete = sum(entry.counts["incomplete"] - entry.counts["completed"] for entry in account.cells.values())
-    if incomplete > 0:
+    if account.incomplete:
         made.notes.append(
-            f"{incomplete} failed events are known from their line on `failed` only: their bad row has not come yet."
+            f"Failed events known from their line on `failed` only, their bad row not having come: {account.incomplete}."
         )
     return made
 

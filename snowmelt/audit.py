@@ -1,7 +1,6 @@
 """`snowmelt audit`: whether everything that was accepted is in the warehouse, and what differs if not."""
 
 import json
-import sys
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any
@@ -15,7 +14,8 @@ if TYPE_CHECKING:
     from loader.audit import Audit, Hour
 
 _SHOWN = 48
-_NUMBERS = ("received", "loaded", "failed", "duplicates", "waiting", "recovered", "removed")
+_ALWAYS = ("received", "loaded", "failed", "duplicates")
+_NUMBERS = (*_ALWAYS, "waiting", "recovered", "removed")
 
 
 def command(
@@ -56,31 +56,42 @@ def as_object(found: "Audit") -> dict[str, Any]:
 
 def show(found: "Audit") -> None:
     """Two tables, then what differs."""
-    from rich.console import Console
-
-    from snowmelt.sql import table
-
-    console = Console()
-    wide = not sys.stdout.isatty()
     if found.hours:
-        console.print(table(("hour (UTC)", "app", *_NUMBERS), _rows(found.hours)), soft_wrap=wide)
+        print(table(*_hours(found.hours)), end="\n\n")
     if found.stages:
-        rows = [(stage.name, *map(str, stage[1:])) for stage in found.stages]
-        console.print(table(("stage", "sent", "received", "on the way"), rows), soft_wrap=wide)
+        rows = [[stage.name, *map(str, stage[1:])] for stage in found.stages]
+        print(table(["stage", "sent", "received", "on the way"], rows, texts=1), end="\n\n")
     for note in found.notes:
         print(note)
     print(told(found))
 
 
-def _rows(hours: "list[Hour]") -> list[tuple[str, ...]]:
-    rows = [(hour.hour, hour.app_id, *_numbers([hour])) for hour in hours[-_SHOWN:]]
+def table(header: list[str], rows: list[list[str]], texts: int = 2) -> str:
+    """Columns as wide as they need; the first `texts` begin left, numbers end right."""
+    widths = [max(map(len, column)) for column in zip(header, *rows, strict=True)]
+    lines = [
+        "  ".join(
+            cell.ljust(width) if at < texts else cell.rjust(width)
+            for at, (cell, width) in enumerate(zip(row, widths, strict=True))
+        )
+        for row in (header, *rows)
+    ]
+    return "\n".join(lines)
+
+
+def _hours(hours: "list[Hour]") -> tuple[list[str], list[list[str]]]:
+    """Header and rows: the latest hours, the earlier ones as one, their sum. What never happened has no column."""
+    names = [name for name in _NUMBERS if name in _ALWAYS or any(getattr(hour, name) for hour in hours)]
+
+    def summed(title: str, app_id: str, some: "list[Hour]") -> list[str]:
+        return [title, app_id, *(str(sum(getattr(hour, name) for hour in some)) for name in names)]
+
+    rows = [summed(hour.hour, hour.app_id, [hour]) for hour in hours[-_SHOWN:]]
     if len(hours) > _SHOWN:
-        rows.insert(0, (f"{len(hours) - _SHOWN} earlier", "", *_numbers(hours[:-_SHOWN])))
-    return [*rows, ("all", "", *_numbers(hours))] if len(hours) > 1 else rows
-
-
-def _numbers(hours: "list[Hour]") -> list[str]:
-    return [str(sum(getattr(hour, name) for hour in hours)) for name in _NUMBERS]
+        rows.insert(0, summed(f"{len(hours) - _SHOWN} earlier", "", hours[:-_SHOWN]))
+    if len(hours) > 1:
+        rows.append(summed("all", "", hours))
+    return ["hour (UTC)", "app", *names], rows
 
 
 def told(found: "Audit") -> str:

@@ -34,10 +34,14 @@ class Reading:
 
 @dataclass(slots=True)
 class Account:
-    """`cells`: (hour, app id) → entry, oldest first. `counted`: records in the whole ledger, whatever the range."""
+    """`cells`: (hour, app id) → entry, oldest first. `counted`: records in the whole ledger, whatever the range.
+
+    `incomplete`: rows of `failed_events` without reason, known from a line of the stream `failed` only.
+    """
 
     cells: dict[tuple[str, str], Entry]
     counted: int
+    incomplete: int
     reading: Reading
 
 
@@ -59,8 +63,9 @@ def read_account(connection: duckdb.DuckDBPyConnection, since: datetime | None) 
                     cells.setdefault((hour, app_id), Entry()).rows[table] = number
         for hour, app_id, table, number in _removals(connection, since):
             cells.setdefault((hour, app_id), Entry()).removed[table] = number
-        found = connection.execute(f"SELECT coalesce(sum(received + twins), 0)::BIGINT FROM {LEDGER}").fetchone()
-        return Account(dict(sorted(cells.items())), found[0] if found else 0, _reading(connection))
+        counted = _number(connection, f"SELECT coalesce(sum(received + twins), 0)::BIGINT FROM {LEDGER}")
+        incomplete = _number(connection, "SELECT count(*) FROM failed_events WHERE kind IS NULL")
+        return Account(dict(sorted(cells.items())), counted, incomplete, _reading(connection))
 
 
 def read_again(connection: duckdb.DuckDBPyConnection) -> Reading:
@@ -85,6 +90,11 @@ def _reading(connection: duckdb.DuckDBPyConnection) -> Reading:
     return Reading(positions, read, sum(number for log, _, _, number in rows if log == UNLOGGED))
 
 
+def _number(connection: duckdb.DuckDBPyConnection, query: str) -> int:
+    found = connection.execute(query).fetchone()
+    return int(found[0]) if found else 0
+
+
 def _sums() -> str:
     return ", ".join(f"sum({name})::BIGINT" for name in COUNTERS)
 
@@ -103,5 +113,6 @@ def _removals(connection: duckdb.DuckDBPyConnection, since: datetime | None) -> 
     if not has_table(connection, REMOVALS):
         return []
     where = "" if since is None else "WHERE hour >= date_trunc('hour', ?::TIMESTAMPTZ)"
-    query = f'SELECT hour::VARCHAR, app_id, table_name, sum("rows")::BIGINT FROM {REMOVALS} {where} GROUP BY ALL'
+    cell = "hour::VARCHAR, coalesce(app_id, '') AS app_id"
+    query = f"SELECT {cell}, table_name, sum(rows)::BIGINT FROM {REMOVALS} {where} GROUP BY ALL"
     return connection.execute(query, None if since is None else [since]).fetchall()

@@ -6,7 +6,7 @@ records of each stream were read from each log of the bus, and how many (`earlie
 
 import logging
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import duckdb
 
@@ -40,6 +40,14 @@ def cell_columns(table: str) -> str:
 def cell_text(table: str) -> str:
     """The same as two texts, in the form of `loader.ledger.Cell`."""
     return f"date_trunc('hour', {_CELL[table]})::VARCHAR, coalesce(app_id, '')"
+
+
+def cells_of(
+    connection: duckdb.DuckDBPyConnection, table: str, condition: str = "true", parameters: Sequence[object] = ()
+) -> "Counter[Cell]":
+    """Rows of a counted table by cell."""
+    query = f"SELECT {cell_text(table)}, count(*) FROM {table} WHERE {condition} GROUP BY ALL"
+    return Counter({(hour, app): number for hour, app, number in connection.execute(query, list(parameters)).fetchall()})
 
 
 def has_table(connection: duckdb.DuckDBPyConnection, table: str) -> bool:
@@ -85,8 +93,9 @@ class LedgerTables:
         self._insert(tally)
         self._stored = dict(self._read)
         for key, number in (read or {(UNLOGGED, LOADED_DIRECTLY): tally.received}).items():
-            before, until_now = self._read.get(key, (0, 0))
-            self._stored[key] = (before, until_now + number)
+            if number:
+                before, until_now = self._read.get(key, (0, 0))
+                self._stored[key] = (before, until_now + number)
         if self._stored != self._read:
             self._write_read(self._stored)
 
@@ -133,24 +142,20 @@ class LedgerTables:
     def _found(self) -> Tally:
         """Rows that are there already, as if they had just been read."""
         tally = Tally()
-        events = self._cells("events")
+        events = cells_of(self._connection, "events")
         tally.landed(events, events)
-        tally.count("incomplete", self._cells("failed_events", "WHERE kind IS NULL"))
-        failures = self._cells("failed_events", "WHERE kind IS NOT NULL")
+        tally.count("incomplete", cells_of(self._connection, "failed_events", "kind IS NULL"))
+        failures = cells_of(self._connection, "failed_events", "kind IS NOT NULL")
         tally.count("received", failures)
         tally.count("failed", failures)
         if has_table(self._connection, "waiting_events"):
-            tally.parked(self._cells("waiting_events"))
+            tally.parked(cells_of(self._connection, "waiting_events"))
         return tally
 
     def _insert(self, tally: Tally) -> None:
         if rows := list(tally.rows()):
             names, select = self._reader.select(rows, _SHAPES)
             self._connection.execute(f"INSERT INTO {LEDGER} ({', '.join(names)}) {select()}")
-
-    def _cells(self, table: str, where: str = "") -> "Counter[Cell]":
-        query = f"SELECT {cell_text(table)}, count(*) FROM {table} {where} GROUP BY ALL"
-        return Counter({(hour, app_id): number for hour, app_id, number in self._connection.execute(query).fetchall()})
 
     def _rows(self) -> list[tuple[str, str, int, int]]:
         return self._connection.execute(f"SELECT log, stream, earlier, records FROM {READ}").fetchall()

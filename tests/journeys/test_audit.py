@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 from pipeline import ROOT, Pipeline, eventually
 
+from loader.warehouses.ducklake_catalog import _attached as attached
+
 pytestmark = pytest.mark.journey
 TIMES = 10
 
@@ -21,8 +23,8 @@ def fresh(tmp_path: Path) -> Iterator[Pipeline]:
     made.close()
 
 
-def audited(pipeline: Pipeline, expect: int = 0) -> Any:
-    return json.loads(pipeline.run("audit", "--json", expect=expect).stdout)
+def audited(pipeline: Pipeline, *flags: str, expect: int = 0) -> Any:
+    return json.loads(pipeline.run("audit", "--json", *flags, expect=expect).stdout)
 
 
 def total(found: Any, name: str) -> int:
@@ -54,3 +56,8 @@ def test_an_audit_during_traffic_never_raises_a_false_alarm(fresh: Pipeline) -> 
     assert [stage["name"] for stage in found["stages"]][:2] == ["collector → enricher: payloads", "replay → enricher: payloads"]
     assert fresh.stop() == 0
     assert "Everything is accounted for." in fresh.run("audit").stdout
+    with attached(fresh.data / "warehouse", read_only=False) as connection:
+        connection.execute("DELETE FROM events WHERE event_id = (SELECT min(event_id) FROM events)")
+    (difference,) = audited(fresh, expect=1)["differences"]
+    assert (difference["what"], difference["expected"] - difference["found"]) == ("rows of events", 1)
+    assert audited(fresh, "--since", "2199-01-01")["hours"] == []

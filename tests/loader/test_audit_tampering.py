@@ -63,16 +63,24 @@ def test_a_record_taken_from_the_bus_before_it_was_read_is_found(works: Works, l
     assert told(works.audit()) == [("enricher → loader: stream enriched", "records", 3, 2)]
 
 
+def test_a_failure_known_from_its_line_only_is_no_difference_but_said(works: Works, line: Any) -> None:
+    works.send(("failed", line(event_id=ID)))
+    works.load()
+    (note,) = agreed(works).notes
+    assert note.endswith("not having come: 1.")
+
+
 def test_removals_are_accounted_for(works: Works, line: Any) -> None:
-    works.send(("enriched", line(app_id="shop", event_id=ID)), ("enriched", line(app_id="shop")))
+    works.send(("enriched", line(app_id="shop", event_id=ID)), ("enriched", line(app_id="shop")), ("enriched", line()))
     works.load()
     works.tamper(
         "CREATE TABLE loader_removals"
         " (tstamp TIMESTAMPTZ, why VARCHAR, table_name VARCHAR, hour TIMESTAMPTZ, app_id VARCHAR, rows BIGINT)"
     )
     works.tamper("INSERT INTO loader_removals VALUES (now(), 'erase', 'events', '2026-01-01 10:00:00+00', 'shop', 1)")
-    works.tamper(f"DELETE FROM events WHERE event_id = '{ID}'")
-    assert numbers(agreed(works)) == {"received": 2, "loaded": 2, "removed": 1}
+    works.tamper("INSERT INTO loader_removals VALUES (now(), 'erase', 'events', '2026-01-01 10:00:00+00', NULL, 1)")
+    works.tamper(f"DELETE FROM events WHERE event_id = '{ID}' OR app_id IS NULL")
+    assert numbers(agreed(works)) == {"received": 3, "loaded": 3, "removed": 2}
 
 
 def test_a_warehouse_of_an_older_version_is_taken_over(works: Works, line: Any) -> None:
