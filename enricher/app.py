@@ -11,6 +11,7 @@ from threading import Event as Flag
 
 from backbone.bus.protocol import Bus, Publisher, Record, Stream, Subscription
 from backbone.errors import BusFull, BusUnavailable, TransientError
+from enricher import account
 from enricher.enrich import Enricher, Output
 from enricher.settings import EnricherSettings
 
@@ -30,6 +31,7 @@ class Service:
         self._settings = settings
         self._stop = stop
         self._publisher: Publisher = bus.publisher(NAME)
+        account.open_account(bus, self._publisher, NAME)
         self._subscription: Subscription = bus.subscribe(NAME, _INPUT, self._publisher.consumed() or None)
 
     def run(self) -> None:
@@ -47,12 +49,15 @@ class Service:
         """Leaves the batch unacknowledged if told to stop before it could be stored."""
         consumed = positions(batch)
         outputs: list[Output] | None = None
+        events = 0
         pause = self._settings.retry_seconds
         while not self._stop.is_set():
             try:
                 if outputs is None:
+                    before = self._enricher.found
                     outputs = self._enrich(batch)
-                self._publisher.commit(outputs, consumed)
+                    events = self._enricher.found - before
+                self._publisher.commit(outputs, consumed, account.counted(batch, events))
                 self._subscription.ack(consumed)
                 return
             except TransientError as problem:

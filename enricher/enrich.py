@@ -53,13 +53,17 @@ class Problems(NamedTuple):
 
 
 class Enricher:
-    """Stateless between records, but for caches."""
+    """Stateless between records, but for caches and `found`: events met so far, a payload without any counted as one.
+
+    Each of them is one output on `enriched` or on `bad`.
+    """
 
     def __init__(self, validator: Validator, enrichments: Enrichments, limits: Limits) -> None:
         self._validator = validator
         self._limits = limits
         self._maker: Processor = badrow.processor(ARTIFACT)
         self._version = self._maker.name
+        self.found = 0
         chosen = enrichments
         self._before_referrer = [step.enrich for step in (chosen.ua_parser,) if step]
         self._after_referrer = [step.enrich for step in (chosen.referer_parser, chosen.campaign_attribution) if step]
@@ -75,16 +79,19 @@ class Enricher:
             if isinstance(record, bytes):
                 outputs += self._guarded(record, clock)
             else:
+                self.found += 1
                 outputs.append(self._unusable(record, message, clock))
         return outputs
 
     def _guarded(self, record: bytes, clock: int) -> list[Output]:
         """No fault of ours may stop the stream: the record becomes a bad row that can be replayed once it is mended."""
+        before = self.found
         try:
             return self._requests(record, clock)
         except TransientError:
             raise
         except Exception as fault:
+            self.found = before + 1
             _log.error("a payload could not be processed: %s at %s", type(fault).__name__, _place(fault))
             error = f"unexpected {type(fault).__name__} in {self._maker.name}"
             return [self._bad(badrow.generic_error(self._maker, timestamps.iso(clock), [error], _base64(record)), clock)]
@@ -102,15 +109,18 @@ class Enricher:
         if not isinstance(read, Request):
             moment = timestamps.iso(clock)
             kept = _base64(record)
+            self.found += len(read)
             rows = [badrow.payload_format_violation(self._maker, moment, fault, kept) for fault in read]
             return [self._bad(row, clock) for row in rows]
         events = adapters.adapt(read, self._validator, self._limits.depth)
         if isinstance(events, Rejected):
+            self.found += 1
             rejected = read.collector_json()
             row = badrow.request_rejected(
                 self._maker, timestamps.iso(clock), events.messages, rejected, adapters.by_tracker(read)
             )
             return [self._bad(row, clock)]
+        self.found += len(events)
         outputs: list[Output] = []
         for event in events:
             outputs += self._event(read, event, clock)

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from backbone.bus.balance import openings
 from backbone.bus.protocol import Bus, Record, Stream, Subscription
 from backbone.errors import TransientError
 from backbone.iglu.resolver import Resolver
@@ -64,6 +65,7 @@ class Loader:
         self._batches = Batches(resolver, warehouse, Limits(max_fields, self._room), settings.choices)
         self._watch = Watch(self._batches.lookups, settings.waiting_days)
         self._positions = warehouse.positions()
+        warehouse.count_from(openings(bus, self._positions, warehouse.counted_logs()))
         self._subscription: Subscription = bus.subscribe(CONSUMER, STREAMS, self._positions)
         self.totals = Totals()
         self.metrics = LoaderMetrics()
@@ -172,6 +174,7 @@ class Loader:
     def _commit(self, built: Built, lot: Lot) -> None:
         positions = {**self._positions, **lot.consumed()}
         built.batch.positions = positions
+        built.batch.read = lot.read()
         started = time.monotonic()
         try:
             stored = self._warehouse.store(built.batch)

@@ -4,7 +4,8 @@ The records of the first half come before those of the second, so that the posit
 killed in between, the loader goes on there.
 """
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -21,6 +22,9 @@ class Lot(Protocol):
 
     def consumed(self) -> dict[str, int]:
         """Where reading goes on once it is stored."""
+
+    def read(self) -> Mapping[tuple[str, str], int]:
+        """How many records of the bus it is made of, by log and stream."""
 
     def halves(self) -> "list[Lot]":
         """None for a single record."""
@@ -45,6 +49,9 @@ class Records:
 
     def consumed(self) -> dict[str, int]:
         return {record.log: record.offset for record in self.records}
+
+    def read(self) -> Mapping[tuple[str, str], int]:
+        return Counter((record.log, record.stream) for record in self.records)
 
     def halves(self) -> list[Lot]:
         if len(self.records) < 2:
@@ -81,6 +88,9 @@ class Returning:
         return built
 
     def consumed(self) -> dict[str, int]:
+        return {}
+
+    def read(self) -> Mapping[tuple[str, str], int]:
         return {}
 
     def halves(self) -> list[Lot]:

@@ -1,8 +1,9 @@
 """What the loader counts about itself: after every transaction, from what was stored."""
 
-from datetime import UTC, datetime
+import time
 
 from backbone.metrics import LOADER, Metrics
+from loader.instants import instant_micros
 from loader.overflow import field_count
 from loader.warehouses.protocol import Batch, Stored, Warehouse
 
@@ -38,6 +39,6 @@ class LoaderMetrics(Metrics):
 
 
 def _age(tstamp: str) -> float:
-    """Seconds since `yyyy-MM-dd HH:mm:ss[.SSS]`, UTC."""
-    moment = datetime.fromisoformat(tstamp).replace(tzinfo=UTC)
-    return max(0.0, (datetime.now(UTC) - moment).total_seconds())
+    """Seconds since `yyyy-MM-dd HH:mm:ss[.SSS]`, UTC; none for a time to come, or one that is no time."""
+    micros = instant_micros(f"{tstamp.replace(' ', 'T')}Z")
+    return 0.0 if micros is None else max(0.0, time.time() - micros / 1e6)

@@ -11,7 +11,7 @@ from importlib import metadata
 import typer
 
 from backbone.errors import ConfigurationError, SnowmeltError
-from snowmelt import check, replay, schema, send, services, sql, tail, up
+from snowmelt import audit, check, replay, schema, send, services, sql, tail, up
 
 app = typer.Typer(
     name="snowmelt",
@@ -33,6 +33,7 @@ app.command("send")(send.command)
 app.command("check")(check.command)
 app.command("replay")(replay.command)
 app.add_typer(schema.app, name="schema")
+app.command("audit")(audit.command)
 
 
 @app.command("version")

@@ -5,7 +5,8 @@ One process writes a producer's log (a lock file sees to it); any number read it
 """
 
 import sqlite3
-from collections.abc import Callable, Collection
+import time
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 from typing import TypeVar
 
@@ -14,10 +15,11 @@ from backbone.bus.cursors import Cursors
 from backbone.bus.log_folder import LogFolder
 from backbone.bus.log_reader import LogSubscription
 from backbone.bus.log_writer import LogPublisher
-from backbone.bus.protocol import Positions, Stream
+from backbone.bus.protocol import Extent, Positions, Progress, Stream
 from backbone.bus.segment import Segment
 
 T = TypeVar("T")
+_ATTEMPTS = 5
 
 
 class LogBus:
@@ -65,6 +67,49 @@ class LogBus:
                         result[stream] += number
                     break
         return result
+
+    def extents(self) -> dict[str, Extent]:
+        found = ((log, self._extent(log)) for log in self._folder.logs())
+        return {log: extent for log, extent in found if extent is not None}
+
+    def _extent(self, log: str) -> Extent | None:
+        for paths in self._listed(log):
+            before = _of(paths[0], lambda opened: sum(opened.before().values()))
+            last = next((last for path in reversed(paths) if (last := _of(path, Segment.last)) is not None), None)
+            if before is not None and last is not None:
+                kept = segment.first_offset(paths[0])
+                return Extent(kept - before, kept, last)
+        return None
+
+    def counted(self, log: str, through: int) -> dict[Stream, int] | None:
+        for paths in self._listed(log):
+            holding = [path for path in paths if segment.first_offset(path) <= through + 1]
+            if not holding:
+                return None
+            found = _of(holding[-1], lambda opened: opened.totals(through))
+            if found is None and len(holding) > 1:
+                # The newest may be one that is just being made: then the one before holds it all.
+                found = _of(holding[-2], lambda opened: opened.totals(through) if opened.last() >= through else None)
+            if found is not None:
+                return found
+        return None
+
+    def progress(self, producer: str) -> Progress | None:
+        for paths in self._listed(producer):
+            for path in reversed(paths):
+                found = _of(path, Segment.progress)
+                if found is not None:
+                    return found
+        return None
+
+    def _listed(self, log: str) -> Iterator[list[Path]]:
+        """The log's files, again and again: one that is being made or deleted right now is another story a moment later."""
+        for attempt in range(_ATTEMPTS):
+            if attempt:
+                time.sleep(0.05)
+            paths = segment.listed(self._folder.path / log)
+            if paths:
+                yield paths
 
     def _count(self, path: Path, streams: Collection[Stream], after: int) -> int:
         return _of(path, lambda opened: opened.count(streams, after)) or 0

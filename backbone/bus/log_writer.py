@@ -6,7 +6,8 @@ import logging
 import os
 import sqlite3
 import time
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 
 from backbone.bus import segment
 from backbone.bus.checkpointing import Checkpointer
@@ -53,6 +54,7 @@ class LogPublisher:
         """The newest file is written on; one that was cut off while it was made is made again."""
         paths = segment.listed(self._folder)
         self._consumed: dict[str, int] = {}
+        self._counters: Counter[str] = Counter()
         if not paths:
             # Microseconds since 1970: a log made anew never reuses offsets that some consumer remembers.
             self._begin(time.time_ns() // 1000, {})
@@ -62,17 +64,18 @@ class LogPublisher:
             totals: dict[Stream, int] = {}
             if len(paths) > 1:
                 before = Segment(paths[-2], writable=False)
-                self._consumed, totals = before.consumed(), before.totals()
+                self._consumed, totals, self._counters = before.consumed(), before.totals(), Counter(before.counters())
                 before.close()
-            newest.initialise(self._consumed, totals)
+            newest.initialise(self._consumed, totals, self._counters)
+        newest.upgrade()
         self._segment = newest
-        self._consumed = newest.consumed()
+        self._consumed, self._counters = newest.consumed(), Counter(newest.counters())
         self._next = newest.last() + 1
         self._segment_used = segment.size(newest.path)
 
     def _begin(self, offset: int, totals: dict[Stream, int]) -> None:
         opened = Segment(self._folder / f"{offset:020d}{SUFFIX}", writable=True)
-        opened.initialise(self._consumed, totals)
+        opened.initialise(self._consumed, totals, self._counters)
         directory = os.open(self._folder, os.O_RDONLY)
         try:
             os.fsync(directory)
@@ -82,9 +85,14 @@ class LogPublisher:
         self._next = offset
         self._segment_used = 0
 
-    def commit(self, records: Sequence[tuple[Stream, bytes]], consumed: Positions | None = None) -> None:
+    def commit(
+        self,
+        records: Sequence[tuple[Stream, bytes]],
+        consumed: Positions | None = None,
+        counted: Mapping[str, int] | None = None,
+    ) -> None:
         """Durable on return, all or nothing. Raises BusFull, BusUnavailable."""
-        if not records and not consumed:
+        if not records and not consumed and not counted:
             return
         rows: dict[Stream, list[tuple[int, bytes]]] = {}
         offset, weight = self._next, 0
@@ -92,13 +100,15 @@ class LogPublisher:
             rows.setdefault(stream, []).append((offset, data))
             offset += 1
             weight += len(data) + _RECORD_OVERHEAD
-        self._make_room(weight, self._root.max_bytes if consumed else self._root.head_bytes)
+        if records:
+            self._make_room(weight, self._root.max_bytes if consumed else self._root.head_bytes)
         try:
-            self._segment.append(rows, consumed or {})
+            self._segment.append(rows, consumed or {}, counted or {})
         except sqlite3.Error as problem:
             self._recover(problem)
         self._next = offset
         self._consumed.update(consumed or {})
+        self._counters.update(counted or {})
         self._used += weight
         self._unmeasured += weight
         self._segment_used += weight

@@ -2,9 +2,12 @@
 
 import threading
 import time
-from collections.abc import Collection, Sequence
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
 
-from backbone.bus.protocol import Positions, Record, Stream
+from backbone.bus.protocol import Extent, Positions, Progress, Record, Stream
+
+_STREAMS: tuple[Stream, ...] = ("raw", "enriched", "failed", "bad", "replayed")
 
 
 class MemoryBus:
@@ -12,6 +15,7 @@ class MemoryBus:
         self.changed = threading.Condition()
         self.logs: dict[str, list[tuple[Stream, bytes]]] = {}
         self.consumed: dict[str, dict[str, int]] = {}
+        self.counters: dict[str, Counter[str]] = {}
         self.acknowledged: dict[str, dict[str, int]] = {}
 
     def publisher(self, producer: str) -> "MemoryPublisher":
@@ -29,8 +33,22 @@ class MemoryBus:
         return sum(stream in streams for log, records in self.logs.items() for stream, _ in records[done.get(log, 0) :])
 
     def totals(self) -> dict[Stream, int]:
-        names: tuple[Stream, ...] = ("raw", "enriched", "failed", "bad", "replayed")
-        return {name: sum(stream == name for records in self.logs.values() for stream, _ in records) for name in names}
+        return {name: sum(stream == name for records in self.logs.values() for stream, _ in records) for name in _STREAMS}
+
+    def extents(self) -> dict[str, Extent]:
+        return {log: Extent(1, 1, len(records)) for log, records in self.logs.items()}
+
+    def counted(self, log: str, through: int) -> dict[Stream, int] | None:
+        if log not in self.logs:
+            return None
+        return {name: sum(stream == name for stream, _ in self.logs[log][:through]) for name in _STREAMS}
+
+    def progress(self, producer: str) -> Progress | None:
+        with self.changed:
+            written = self.counted(producer, len(self.logs.get(producer, ())))
+            if written is None:
+                return None
+            return Progress(dict(self.consumed[producer]), dict(self.counters[producer]), written)
 
 
 class MemoryPublisher:
@@ -39,11 +57,18 @@ class MemoryPublisher:
         self._producer = producer
         self._log = bus.logs.setdefault(producer, [])
         self._consumed = bus.consumed.setdefault(producer, {})
+        self._counters = bus.counters.setdefault(producer, Counter())
 
-    def commit(self, records: Sequence[tuple[Stream, bytes]], consumed: Positions | None = None) -> None:
+    def commit(
+        self,
+        records: Sequence[tuple[Stream, bytes]],
+        consumed: Positions | None = None,
+        counted: Mapping[str, int] | None = None,
+    ) -> None:
         with self._bus.changed:
             self._log.extend(records)
             self._consumed.update(consumed or {})
+            self._counters.update(counted or {})
             self._bus.changed.notify_all()
 
     def consumed(self) -> dict[str, int]:

@@ -21,9 +21,33 @@ class Record(NamedTuple):
     data: bytes
 
 
+class Extent(NamedTuple):
+    """Offsets of a log: of the first record it ever held, of the first it still holds, of its last (when empty: one less)."""
+
+    begun: int
+    kept: int
+    last: int
+
+
+class Progress(NamedTuple):
+    """How far a producer has come, all of one moment: what it read, what it counted, what it wrote."""
+
+    consumed: dict[str, int]
+    counters: dict[str, int]
+    written: dict[Stream, int]
+
+
 class Publisher(Protocol):
-    def commit(self, records: Sequence[tuple[Stream, bytes]], consumed: Positions | None = None) -> None:
-        """Durable on return, all or nothing. `consumed` is stored with the records. Raises BusFull, BusUnavailable."""
+    def commit(
+        self,
+        records: Sequence[tuple[Stream, bytes]],
+        consumed: Positions | None = None,
+        counted: Mapping[str, int] | None = None,
+    ) -> None:
+        """Durable on return, all or nothing: the records, positions read up to, numbers to add to the producer's counters.
+
+        Raises BusFull, BusUnavailable.
+        """
 
     def consumed(self) -> dict[str, int]:
         """Positions stored by the last commits: where this producer's own reading must go on."""
@@ -52,3 +76,14 @@ class Bus(Protocol):
 
     def totals(self) -> dict[Stream, int]:
         """Records every stream ever held, those deleted meanwhile too."""
+
+    # A bus that keeps no exact numbers (Pub/Sub) answers these three with nothing.
+
+    def extents(self) -> dict[str, Extent]:
+        """Every log there is."""
+
+    def counted(self, log: str, through: int) -> dict[Stream, int] | None:
+        """Records of each stream that a log ever held up to this offset; None where nobody can tell any more."""
+
+    def progress(self, producer: str) -> Progress | None:
+        """None while it has written nothing."""

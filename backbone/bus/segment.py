@@ -1,23 +1,26 @@
 """One file of the embedded log: a SQLite database in WAL mode, named after its first offset.
 
 A table per stream, all sharing one numbering of offsets, so that a reader of a rare stream never walks over a frequent one.
-`consumed` holds the input positions the records were made from, `totals` how many records each stream had before this file.
+`consumed` holds the input positions the records were made from, `counters` what the producer counted on the way, `totals`
+how many records each stream had before this file. Files of format 1 have no counters; they get the table when written on.
 """
 
 import sqlite3
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
-from backbone.bus.protocol import Stream
+from backbone.bus.protocol import Progress, Stream
 from backbone.errors import BusCorrupt
 
 STREAMS: tuple[Stream, ...] = ("raw", "enriched", "failed", "bad", "replayed")
 SUFFIX = ".sqlite"
-_VERSION = 1
+_VERSION = 2
 _PAGE = 8192
+_COUNTERS = "CREATE TABLE counters (name TEXT PRIMARY KEY, number INTEGER NOT NULL) WITHOUT ROWID"
 _SCHEMA = "".join(f"CREATE TABLE {stream} (offset INTEGER PRIMARY KEY, data BLOB NOT NULL);" for stream in STREAMS) + (
     "CREATE TABLE consumed (log TEXT PRIMARY KEY, offset INTEGER NOT NULL) WITHOUT ROWID;"
     "CREATE TABLE totals (stream TEXT PRIMARY KEY, records INTEGER NOT NULL) WITHOUT ROWID;"
+    f"{_COUNTERS};"
 )
 
 
@@ -75,23 +78,39 @@ class Segment:
         except sqlite3.DatabaseError as problem:
             self.close()
             raise BusCorrupt(f"{self.path}: {problem}") from None
-        if version not in (0, _VERSION):
+        if version > _VERSION:
             self.close()
             raise BusCorrupt(f"{self.path}: written by a newer version of Snowmelt (format {version})")
-        self.ready = version == _VERSION
+        self.ready = version > 0
+        self._counts = version > 1
 
-    def initialise(self, consumed: Mapping[str, int], totals: Mapping[Stream, int]) -> None:
+    def upgrade(self) -> None:
+        """Gives a file of format 1 its counters."""
+        if self.ready and not self._counts:
+            self._db.execute("BEGIN IMMEDIATE")
+            self._db.execute(_COUNTERS)
+            self._db.execute(f"PRAGMA user_version={_VERSION}")
+            self._db.execute("COMMIT")
+            self._counts = True
+
+    def initialise(self, consumed: Mapping[str, int], totals: Mapping[Stream, int], counters: Mapping[str, int]) -> None:
         """All or nothing: a file found without its tables was cut off here and is initialised again."""
         self._db.execute("BEGIN IMMEDIATE")
         for statement in _SCHEMA.split(";"):
             self._db.execute(statement)
         self._db.executemany("INSERT INTO consumed VALUES (?, ?)", list(consumed.items()))
         self._db.executemany("INSERT INTO totals VALUES (?, ?)", list(totals.items()))
+        self._db.executemany("INSERT INTO counters VALUES (?, ?)", list(counters.items()))
         self._db.execute(f"PRAGMA user_version={_VERSION}")
         self._db.execute("COMMIT")
-        self.ready = True
+        self.ready = self._counts = True
 
-    def append(self, rows: Mapping[Stream, Sequence[tuple[int, bytes]]], consumed: Mapping[str, int]) -> None:
+    def append(
+        self,
+        rows: Mapping[Stream, Sequence[tuple[int, bytes]]],
+        consumed: Mapping[str, int],
+        counted: Mapping[str, int],
+    ) -> None:
         """One durable transaction. Raises sqlite3.Error, after which nothing of it is stored as far as SQLite knows."""
         execute = self._db.execute
         execute("BEGIN IMMEDIATE")
@@ -100,6 +119,11 @@ class Segment:
                 self._db.executemany(f"INSERT INTO {stream} VALUES (?, ?)", records)
             for log, offset in consumed.items():
                 execute("INSERT OR REPLACE INTO consumed VALUES (?, ?)", (log, offset))
+            for name, number in counted.items():
+                execute(
+                    "INSERT INTO counters VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET number = number + excluded.number",
+                    (name, number),
+                )
             execute("COMMIT")
         except BaseException:
             if self._db.in_transaction:
@@ -109,18 +133,40 @@ class Segment:
     def consumed(self) -> dict[str, int]:
         return dict(self._db.execute("SELECT log, offset FROM consumed"))
 
-    def totals(self) -> dict[Stream, int]:
-        """Records of each stream in this file and those before it.
+    def counters(self) -> dict[str, int]:
+        return dict(self._db.execute("SELECT name, number FROM counters")) if self._counts else {}
 
-        Offsets are consecutive, so the frequent stream (nearly all of the file) need not be counted.
-        """
+    def progress(self) -> Progress:
+        self._db.execute("BEGIN")
+        try:
+            return Progress(self.consumed(), self.counters(), self._totals(None))
+        finally:
+            self._db.execute("ROLLBACK")
+
+    def before(self) -> dict[Stream, int]:
+        """Records of each stream in the files before this one."""
         result: dict[Stream, int] = dict.fromkeys(STREAMS, 0)
         result.update(self._db.execute("SELECT stream, records FROM totals"))
+        return result
+
+    def totals(self, through: int | None = None) -> dict[Stream, int]:
+        """Records of each stream in the files before this one, and in this one up to an offset."""
+        self._db.execute("BEGIN")
+        try:
+            return self._totals(through)
+        finally:
+            self._db.execute("ROLLBACK")
+
+    def _totals(self, through: int | None) -> dict[Stream, int]:
+        """Offsets are consecutive, so the frequent stream (nearly all of the file) need not be counted."""
+        result = self.before()
+        last = self.last() if through is None else min(through, self.last())
         frequent = next((s for s in STREAMS if self._db.execute(f"SELECT 1 FROM {s} LIMIT 1").fetchone()), STREAMS[0])
-        others = {stream: self.count((stream,), 0) for stream in STREAMS if stream != frequent}
-        for stream, number in others.items():
+        others = {s: self._db.execute(f"SELECT count(*) FROM {s} WHERE offset <= ?", (last,)) for s in STREAMS if s != frequent}
+        numbers = {stream: found.fetchone()[0] for stream, found in others.items()}
+        for stream, number in numbers.items():
             result[stream] += number
-        result[frequent] += self.last() - self.first + 1 - sum(others.values())
+        result[frequent] += last - self.first + 1 - sum(numbers.values())
         return result
 
     def last(self) -> int:

@@ -3,19 +3,22 @@
 import contextlib
 import logging
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import NoReturn
 
 import duckdb
 
+from backbone.bus.protocol import Stream
 from backbone.schema_types import Type
 from loader.casting import Encoding
 from loader.evolve import grown
 from loader.instants import date_text, instant_text
+from loader.ledger import Tally
 from loader.warehouses.ducklake_catalog import Doubt, WarehouseUnavailable, open_again, open_writer
 from loader.warehouses.ducklake_duplicates import Duplicates
 from loader.warehouses.ducklake_failed import FailedTable
+from loader.warehouses.ducklake_ledger import LedgerTables
 from loader.warehouses.ducklake_rows import RowReader, encode
 from loader.warehouses.ducklake_types import (
     ATOMIC_SHAPES,
@@ -83,6 +86,12 @@ class DuckLake:
     def shape(self, kind: Type) -> Shape:
         return shape_of(kind)
 
+    def counted_logs(self) -> Collection[str]:
+        return self._ledger.logs()
+
+    def count_from(self, balances: Mapping[str, Mapping[Stream, int]]) -> None:
+        self._ledger.count_from(balances)
+
     def store(self, batch: Batch) -> Stored:
         try:
             return self._store(batch)
@@ -94,15 +103,19 @@ class DuckLake:
         columns = dict(self._columns)
         run = self._connection.execute
         try:
+            tally = Tally()
             run("BEGIN")
             for change in batch.changes:
                 self._apply(change, columns)
             known = self._duplicates.using(self._connection, self._reader, columns)
             rows = known.new_events(batch, lambda change: self._apply(change, columns))
             self._insert(rows, batch, columns)
-            self._failed.remove_replayed(batch.replayed)
-            failed = self._failed.upsert(known.not_landed(batch.failed), batch.load_tstamp)
-            recovered = self._failed.remove_landed(rows) + self._waiting.settle(batch)
+            tally.landed([row.cell for row in batch.rows], [row.cell for row in rows])
+            self._failed.remove_replayed(batch.replayed, tally)
+            new_failures = known.not_landed(batch.failed, batch.load_tstamp, tally)
+            failed = self._failed.upsert(new_failures, batch.load_tstamp, tally)
+            recovered = self._failed.remove_landed(rows, tally) + self._waiting.settle(batch, tally)
+            self._ledger.write(tally, batch.read)
             self._note_positions(batch.positions)
             run("COMMIT")
         except duckdb.Error as problem:
@@ -116,6 +129,7 @@ class DuckLake:
         self._columns = columns
         self._duplicates.remember(rows, batch.load_tstamp)
         self._failed.stored()
+        self._ledger.stored()
         self._upkeep.committed()
         parked, unparked = self._waiting.stored(batch)
         return Stored(len(rows), len(batch.rows) - len(rows), failed, recovered, parked, unparked)
@@ -132,6 +146,7 @@ class DuckLake:
 
     def maintain(self) -> None:
         self._upkeep.run_if_due()
+        self._ledger.compact_if_due()
 
     def close(self) -> None:
         self._connection.close()
@@ -142,6 +157,7 @@ class DuckLake:
         self._reader = RowReader(self._connection, self._folder / "incoming.ndjson")
         self._failed = FailedTable(self._connection, self._reader)
         self._waiting = WaitingTable(self._connection, self._reader)
+        self._ledger = LedgerTables(self._connection, self._reader)
         self._upkeep = Upkeep(self._connection)
         self._columns = table_columns(self._connection)
 

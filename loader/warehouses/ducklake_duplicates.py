@@ -6,7 +6,9 @@ import duckdb
 import orjson
 
 from loader.deduplicate import MARK_COLUMN, MARK_FAMILY, VOLATILE, Latest, marked, same_event_sql
+from loader.failed_events import is_typed
 from loader.known_events import ID_KEY_SQL, PAIR_KEY_SQL
+from loader.ledger import Tally, failure_cell
 from loader.warehouses.ducklake_rows import RowReader
 from loader.warehouses.ducklake_types import ATOMIC_SHAPES, identifier
 from loader.warehouses.protocol import Batch, Change, Column, Encoded, Leaf, ListOf, Record, Row
@@ -76,13 +78,15 @@ class Comparison:
                 told.rows[at] = marked(told.rows[at])
         return told.rows
 
-    def not_landed(self, failed: Sequence[Row]) -> list[Row]:
+    def not_landed(self, failed: Sequence[Row], load_tstamp: str, tally: Tally) -> list[Row]:
         """Failures without those of events that have landed before (same id and fingerprint)."""
+        tally.count("twins", [failure_cell(row, load_tstamp) for row in failed if is_typed(row)])
         complete = [row for row in failed if row.get("event_fingerprint") and row.get("event_id")]
         if not complete:
             return list(failed)
         landed = self._latest.landed([(row["event_id"], row["event_fingerprint"]) for row in complete])
         gone = {id(row) for row, known in zip(complete, landed, strict=True) if known}
+        tally.dropped([failure_cell(row, load_tstamp) for row in failed if id(row) in gone and not is_typed(row)])
         return [row for row in failed if id(row) not in gone]
 
     def _can_mark(self, apply: Callable[[Change], None]) -> bool:

@@ -5,7 +5,9 @@ from datetime import UTC, datetime
 
 import duckdb
 
+from loader.ledger import Tally, event_cell
 from loader.warehouses.ducklake_failed import FAILED
+from loader.warehouses.ducklake_ledger import cells_of
 from loader.warehouses.ducklake_rows import RowReader
 from loader.warehouses.ducklake_types import ATOMIC_SHAPES, TIMESTAMP, identifier, type_text
 from loader.warehouses.protocol import WAITING_COLUMNS, Batch, Leaf, Row, Shape, Waited, Waiting
@@ -26,6 +28,7 @@ class WaitingTable:
     """`waited`: what is in the table, by schema. `settle` runs inside the caller's transaction."""
 
     def __init__(self, connection: duckdb.DuckDBPyConnection, reader: RowReader) -> None:
+        self._connection = connection
         self._run = connection.execute
         self._reader = reader
         columns = ", ".join(f"{identifier(name)} {type_text(shape)}" for name, shape in _SHAPES.items())
@@ -34,20 +37,26 @@ class WaitingTable:
         self._last = (found[0] or 0) if found else 0
         self.waited = self._ask()
 
-    def settle(self, batch: Batch) -> int:
+    def settle(self, batch: Batch, tally: Tally) -> int:
         """Removes what the batch was made of, adds what is to wait; returns how many rows of `failed_events` went for it."""
         if batch.taken:
+            taken = cells_of(self._connection, WAITING, "number IN (SELECT unnest(?::BIGINT[]))", [batch.taken])
+            tally.unparked(list(taken.elements()))
             self._run(f"DELETE FROM {WAITING} WHERE number IN (SELECT unnest(?::BIGINT[]))", [batch.taken])
         if not batch.waiting:
             return 0
+        tally.parked([event_cell(waiting.columns) for waiting in batch.waiting])
         rows = [self._row(waiting, number) for number, waiting in enumerate(batch.waiting, self._last + 1)]
         names, select = self._reader.select(rows, _SHAPES)
         self._run(f"INSERT INTO {WAITING} ({', '.join(map(identifier, names))}) {select()}")
         keys = [waiting.failure_key for waiting in batch.waiting if waiting.failure_key is not None]
         if not keys:
             return 0
-        gone = self._run(f"DELETE FROM {FAILED} WHERE failure_key IN (SELECT unnest(?::VARCHAR[]))", [keys]).fetchone()
-        return int(gone[0]) if gone else 0
+        gone = cells_of(self._connection, FAILED, "failure_key IN (SELECT unnest(?::VARCHAR[]))", [keys])
+        if gone:
+            self._run(f"DELETE FROM {FAILED} WHERE failure_key IN (SELECT unnest(?::VARCHAR[]))", [keys])
+            tally.count("recovered", gone.elements())
+        return gone.total()
 
     def stored(self, batch: Batch) -> tuple[int, int]:
         """The transaction was committed: (events that wait since then, events that wait no longer)."""

@@ -1,11 +1,13 @@
 """What the loader asks of a warehouse, and the shapes of its columns."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol, TypeAlias
 
+from backbone.bus.protocol import Stream
 from backbone.schema_types import Type
 from loader.casting import Encoding
+from loader.ledger import NOWHERE, Cell, event_cell
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +55,7 @@ class Encoded(NamedTuple):
     event_id: str
     fingerprint: str | None
     data: bytes
+    cell: Cell = NOWHERE
 
 
 class Waiting(NamedTuple):
@@ -113,6 +116,8 @@ class Batch:
     taken: list[int] = field(default_factory=list)
     """Numbers of rows of `waiting_events` that this batch was made of: they go."""
     positions: Mapping[str, int] = field(default_factory=dict)
+    read: Mapping[tuple[str, str], int] = field(default_factory=dict)
+    """Records of the bus it was made of, by log and stream; none for rows that come from elsewhere."""
     oldest: str | None = None
     """The earliest `collector_tstamp` of its rows."""
     overflowing: int = 0
@@ -124,7 +129,7 @@ class Batch:
         if self.oldest is None or received < self.oldest:
             self.oldest = received
         self.overflowing += "overflow" in row
-        self.rows.append(Encoded(row["event_id"], row.get("event_fingerprint"), encode(row)))
+        self.rows.append(Encoded(row["event_id"], row.get("event_fingerprint"), encode(row), event_cell(row)))
 
 
 class Stored(NamedTuple):
@@ -186,6 +191,12 @@ class Warehouse(Protocol):
 
     def shape(self, kind: Type) -> Shape:
         """How a field of that type is stored."""
+
+    def counted_logs(self) -> Collection[str]:
+        """Logs whose records the ledger counts."""
+
+    def count_from(self, balances: Mapping[str, Mapping[Stream, int]]) -> None:
+        """Counts these logs from now on: what each of them holds of each stream was not read, or not counted, until now."""
 
     def store(self, batch: Batch) -> Stored:
         """All of it or nothing. Raises RowsRefused, BatchRefused."""

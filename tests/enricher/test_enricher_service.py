@@ -85,6 +85,10 @@ class Flaky:
     def __init__(self, enricher: Any, times: int) -> None:
         self.enricher, self.left, self.asked = enricher, times, 0
 
+    @property
+    def found(self) -> int:
+        return int(self.enricher.found)
+
     def process(self, message: bytes, clock: int) -> Any:
         self.asked += 1
         if self.left:
@@ -126,10 +130,10 @@ def test_a_batch_too_large_for_a_full_bus_goes_in_parts(enricher: Any, rig: Any)
     running = Running(bus, enricher, QUICK.model_copy(update={"batch_records": 5}))
     commit = running.service._publisher.commit
 
-    def room_for_one(records: Any, consumed: Any) -> None:
+    def room_for_one(records: Any, *more: Any) -> None:
         if len(records) > 1:
             raise BusFull("full")
-        commit(records, consumed)
+        commit(records, *more)
 
     running.service._publisher.commit = room_for_one  # type: ignore[method-assign]
     with running:

@@ -63,6 +63,7 @@ def assert_exactly_once(pipeline: Pipeline, answered: list[str]) -> None:
     assert not missing[0], f"{len(missing[0])} of {len(answered)} events answered with 200 are nowhere"
     found = ids_in(pipeline, EVERYTHING)
     assert len(found) == len(set(found)), f"{len(found) - len(set(found))} events have more than one row"
+    pipeline.run("audit")
 
 
 def test_every_answered_event_is_in_the_warehouse_exactly_once(pipeline: Pipeline) -> None:
@@ -97,6 +98,8 @@ def test_the_collector_keeps_what_it_answered_when_killed_in_the_middle_of_commi
     assert len(answered) > 500
     stored = set(UUID.findall("\n".join(pipeline.tail("raw"))))
     assert set(answered) - stored == set()
+    pipeline.start()
+    assert_exactly_once(pipeline, answered)
 
 
 def test_killing_the_supervisor_stops_the_services_and_loses_nothing(pipeline: Pipeline) -> None:

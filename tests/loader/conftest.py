@@ -9,6 +9,7 @@ from typing import Any
 
 import duckdb
 import pytest
+from bookkeeping import CART, Works
 
 from backbone import tsv
 from backbone.bus.memory import MemoryBus
@@ -146,6 +147,16 @@ def shared_station(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Station
     made = Station(folder, Schemas(folder / "schemas"))
     yield made
     made.close()
+
+
+@pytest.fixture
+def works(tmp_path: Path, schemas: Schemas, monkeypatch: pytest.MonkeyPatch) -> Iterator[Works]:
+    """With the schema of carts; an audit does not wait before it looks again."""
+    monkeypatch.setattr("loader.audit._PAUSE", 0.0)
+    schemas.put(CART, properties={"a": {"type": "string"}})
+    made = Works(tmp_path / "data", schemas.folder)
+    yield made
+    made.stop()
 
 
 @pytest.fixture(scope="session")

@@ -181,7 +181,7 @@ def test_small_files_are_merged_and_nothing_changes_for_readers(tmp_path: Path, 
     warehouse._upkeep.run()
     warehouse._upkeep.run()
     assert reader.execute("SELECT count(*), count(DISTINCT event_id) FROM events").fetchone() == (20, 20)
-    assert len(list((tmp_path / "warehouse" / "data").rglob("*.parquet"))) < before / 4
+    assert len(list((tmp_path / "warehouse" / "data" / "main" / "events").rglob("*.parquet"))) < before / 4
     assert warehouse.positions() == {"log": 19}
     warehouse.close()
     reader.close()

@@ -31,7 +31,9 @@ def run(*arguments: str, cwd: Path = ROOT) -> "subprocess.CompletedProcess[str]"
 
 
 def test_the_commands_of_the_documentation_are_there() -> None:
-    assert {"up", "collect", "enrich", "load", "sql", "tail", "send", "check", "replay", "schema", "version"} == set(COMMANDS)
+    assert {"up", "collect", "enrich", "load", "sql", "tail", "send", "check", "replay", "schema", "audit", "version"} == set(
+        COMMANDS
+    )
 
 
 @pytest.mark.parametrize("command", COMMANDS)

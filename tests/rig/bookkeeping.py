@@ -1,0 +1,106 @@
+"""Bus, loader and warehouse of one data folder, what fails on its way there, and what an audit says of it."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from backbone.bus import open_bus
+from backbone.event import COLUMNS
+from backbone.iglu import build_resolver
+from backbone.settings import Settings, load
+from loader.app import Loader
+from loader.audit import Audit, audit
+from loader.settings import LoaderSettings
+from loader.warehouses.ducklake import DuckLake
+from loader.warehouses.ducklake_catalog import _attached, open_reader
+
+CART = "iglu:com.acme/cart/jsonschema/1-0-0"
+ID = "0f0e0d0c-0b0a-4908-8706-050403020100"
+_BADROWS = "iglu:com.snowplowanalytics.snowplow.badrows"
+_REQUEST = {"contentType": None, "encoding": "UTF-8", "hostname": None, "timestamp": "2026-01-01T10:00:00.000Z", "headers": []}
+
+
+class Works:
+    """Bus, warehouse and loader of one data folder."""
+
+    def __init__(self, folder: Path, schemas: Path, waiting_bytes: int = 1) -> None:
+        """With one byte of room, an event whose schema is missing fails at once."""
+        flags = {
+            "data.folder": folder,
+            "iglu.schemas": [schemas],
+            "loader.batch_seconds": 0.0,
+            "loader.waiting_bytes": waiting_bytes,
+        }
+        self.settings: Settings = load(None, {"loader": LoaderSettings}, environment={}, flags=flags)
+        self.publisher = open_bus(self.settings).publisher("enricher")
+        self._loader: Loader | None = None
+
+    def send(self, *records: tuple[Any, bytes]) -> None:
+        self.publisher.commit(records)
+
+    def load(self, stopping: Callable[[], bool] = lambda: True) -> None:
+        """Everything on the bus, as one batch unless it is to run on; the loader stays open until `stop`."""
+        if self._loader is None:
+            own = self.settings.section("loader", LoaderSettings)
+            resolver = build_resolver(self.settings.iglu)
+            self._loader = Loader(open_bus(self.settings), DuckLake(self.settings.data.warehouse, 1000), resolver, own)
+        self._loader.run(stopping)
+
+    def stop(self) -> None:
+        if self._loader is not None:
+            self._loader.close()
+            self._loader = None
+
+    def sql(self, query: str) -> list[Any]:
+        with open_reader(self.settings.data.folder) as connection:
+            return connection.execute(query).fetchall()
+
+    def tamper(self, statement: str) -> None:
+        self.stop()
+        connection: duckdb.DuckDBPyConnection = _attached(self.settings.data.warehouse, read_only=False)
+        connection.execute(statement)
+        connection.close()
+
+    def audit(self) -> Audit:
+        return audit(self.settings)
+
+
+def bad_row(event_id: str = ID, value: str = "x", **enriched: Any) -> bytes:
+    """A schema violation of an event of the app `shop`."""
+    columns = {**dict.fromkeys(COLUMNS), "event_id": event_id, "app_id": "shop", **enriched}
+    columns["collector_tstamp"] = enriched.get("collector_tstamp", "2026-01-01 10:00:00.000")
+    raw = {**_REQUEST, "vendor": "com.acme", "version": "tp2", "parameters": [{"name": "v", "value": value}], "userId": None}
+    failure = {"timestamp": "2026-01-01T10:00:01.000Z", "messages": []}
+    return _bad("schema_violations/jsonschema/2-0-1", failure, {"enriched": columns, "raw": raw})
+
+
+def bad_payload(moment: str = "2026-01-01T10:00:00.000Z", body: str = "{}") -> bytes:
+    """A request in which no event was found."""
+    payload = {**_REQUEST, "vendor": "com.acme", "version": "v1", "querystring": [], "body": body, "collector": "ssc"}
+    payload |= {"ipAddress": None, "useragent": None, "refererUri": None, "networkUserId": None}
+    failure = {"timestamp": moment, "vendor": "com.acme", "version": "v1", "messages": []}
+    return _bad("adapter_failures/jsonschema/1-0-0", failure, payload)
+
+
+def _bad(schema: str, failure: Any, payload: Any) -> bytes:
+    data = {"processor": {"artifact": "snowmelt-enricher", "version": "0.1.0"}, "failure": failure, "payload": payload}
+    return json.dumps({"schema": f"{_BADROWS}/{schema}", "data": data}).encode()
+
+
+def numbers(found: Audit) -> dict[str, int]:
+    """Of all hours together."""
+    names = ("received", "loaded", "failed", "duplicates", "waiting", "recovered", "removed")
+    return {name: total for name in names if (total := sum(getattr(hour, name) for hour in found.hours))}
+
+
+def told(found: Audit) -> list[tuple[str, str, int, int]]:
+    return [(one.place, one.what, one.expected, one.found) for one in found.differences]
+
+
+def agreed(works: Works) -> Audit:
+    found = works.audit()
+    assert told(found) == []
+    return found
