@@ -12,11 +12,10 @@ from backbone.column_names import Kind
 from backbone.iglu.resolver import WATCH_SECONDS, Resolver
 from backbone.schema_types import Array
 from backbone.selfdescribing import SchemaKey
-from loader import badrows, failed_events
+from loader import badrows, failed_events, replay_messages
 from loader.columns import Families, Target, Unresolved
 from loader.enriched import EnrichedEvent, Unreadable, parse
 from loader.evolve import grown, place
-from loader.replay import replayed
 from loader.rows import Way, Ways, cast_event
 from loader.warehouses.protocol import Batch, Column, Row, Warehouse
 
@@ -73,7 +72,7 @@ class Batches:
                     else:
                         events.append(found)
                 elif record.stream == "replayed":
-                    built.batch.replayed.append(replayed(record.data))
+                    built.batch.replayed += replay_messages.read(record.data)
                 else:
                     built.batch.failed.append(_failed(record, previous))
                 previous = record

@@ -16,6 +16,7 @@ from loader.evolve import grown
 from loader.instants import date_text, instant_text
 from loader.warehouses.ducklake_catalog import WarehouseUnavailable, open_writer
 from loader.warehouses.ducklake_failed import FailedTable
+from loader.warehouses.ducklake_replays import ReplayTables
 from loader.warehouses.ducklake_rows import RowReader, encode
 from loader.warehouses.ducklake_types import (
     ATOMIC_SHAPES,
@@ -49,6 +50,7 @@ class DuckLake:
         self._create_tables()
         self._reader = RowReader(self._connection, folder / "incoming.ndjson")
         self._failed = FailedTable(self._connection, self._reader)
+        self._replays = ReplayTables(self._connection, self._reader)
         self._upkeep = Upkeep(self._connection)
         self._columns = self._read_columns()
         self._known = Known(known_events)
@@ -76,8 +78,8 @@ class DuckLake:
                 self._apply(change, columns)
             rows = self._new_events(distinct(batch.rows), columns)
             self._insert(rows, batch, columns)
-            self._failed.remove_replayed(batch.replayed)
-            failed = self._failed.upsert(self._not_landed(batch.failed), batch.load_tstamp)
+            self._failed.remove_replayed(self._replays.store(batch.replayed))
+            failed = self._failed.upsert(self._replays.counted(self._not_landed(batch.failed)), batch.load_tstamp)
             recovered = self._failed.remove_landed(rows)
             self._note_positions(batch.positions)
             run("COMMIT")

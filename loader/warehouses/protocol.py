@@ -6,6 +6,7 @@ from typing import Any, NamedTuple, Protocol, TypeAlias
 
 from backbone.schema_types import Type
 from loader.casting import Encoding
+from loader.replay_messages import Message
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +67,8 @@ class Batch:
     changes: list[Change] = field(default_factory=list)
     failed: list[Row] = field(default_factory=list)
     """Rows for the table `failed_events`, see `loader.failed_events`."""
-    replayed: list[tuple[str, int]] = field(default_factory=list)
-    """(failure key, attempts) of failed payloads that were sent again: their rows go, unless they failed again meanwhile."""
+    replayed: list[Message] = field(default_factory=list)
+    """What replays tell of themselves and of the failures they sent again."""
     positions: Mapping[str, int] = field(default_factory=dict)
 
     def add(self, row: Row, encode: Callable[[Row], bytes]) -> None:

@@ -13,7 +13,9 @@ from backbone.event import COLUMNS
 from backbone.iglu import build_resolver
 from backbone.settings import Settings, load
 from loader.app import Loader
-from loader.replay import Summary, replay
+from loader.replay import preview, replay
+from loader.replay_selection import Selection
+from loader.replay_state import Counts
 from loader.settings import LoaderSettings
 from loader.warehouses.ducklake import DuckLake
 from loader.warehouses.ducklake_catalog import open_reader
@@ -57,8 +59,8 @@ class Works:
         finally:
             subscription.close()
 
-    def replay(self, **choice: Any) -> Summary:
-        return replay(self.settings, **choice)
+    def replay(self, **choice: Any) -> Counts:
+        return replay(self.settings, Selection(**choice))
 
 
 @pytest.fixture
@@ -195,8 +197,8 @@ def test_killed_between_two_commits_the_next_replay_sends_only_the_rest(works: W
         patch.setattr(LogPublisher, "commit", dies_at_third)
         with pytest.raises(KeyboardInterrupt):
             works.replay()
-    assert len(works.raw()) == 2
-    assert works.replay().to_enricher == 3
+    assert len(works.raw()) == 4
+    assert works.replay().to_enricher == 1
     assert sorted(payload.path for payload in works.raw()) == [f"/com.acme{at}/v1" for at in range(5)]
 
 
@@ -234,7 +236,7 @@ def test_a_replay_takes_what_it_was_told(works: Works, choice: Any, events: int)
 def test_a_dry_run_sends_nothing(works: Works) -> None:
     works.send(("bad", violation()))
     works.load()
-    assert works.replay(dry_run=True).to_enricher == 1
+    assert preview(works.settings).counts.to_enricher == 1
     assert works.raw() == []
 
 
