@@ -6,7 +6,10 @@ files it could reach. All the same the connection is shut in, so that not even a
 
 import json
 import re
+import secrets
+import tempfile
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import duckdb
@@ -38,10 +41,20 @@ def statement(select: str, condition: str) -> str:
     return f"SELECT {select} FROM failed_events WHERE (\n{condition}\n)"
 
 
-def confine(connection: duckdb.DuckDBPyConnection) -> None:
-    """From now on the connection reads its warehouse and nothing else; no setting can be changed any more."""
+def confine(connection: duckdb.DuckDBPyConnection, folder: Path) -> None:
+    """From now on the connection reads the warehouse of this data folder and nothing else; no setting can be changed any more.
+
+    What does not fit into memory goes to a folder of its own, which DuckDB makes when it needs it and takes away again.
+    """
+    spill = Path(tempfile.gettempdir(), f"snowmelt-replay-{secrets.token_hex(8)}")
+    connection.execute(f"SET temp_directory = {_quoted(spill)}")
+    connection.execute(f"SET allowed_directories = [{_quoted((folder / 'warehouse').absolute())}]")
     connection.execute("SET enable_external_access = false")
     connection.execute("SET lock_configuration = true")
+
+
+def _quoted(path: Path) -> str:
+    return "'" + str(path).replace("'", "''") + "'"
 
 
 def first_line(problem: Exception) -> str:

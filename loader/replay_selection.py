@@ -78,7 +78,7 @@ class Selected:
         self._selection = selection
         try:
             if selection.where is not None:
-                replay_predicate.confine(self.connection)
+                replay_predicate.confine(self.connection, folder)
                 replay_predicate.check(self.connection, selection.where)
         except BaseException:
             self.connection.close()
