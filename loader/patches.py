@@ -102,7 +102,8 @@ class JsonPatch:
         except self._test_failed:
             return LeftOut()
         except self._failed as problem:
-            return Broken(f"an operation of the patch fails: {str(problem)[:200]}")
+            # The library may add the document itself.
+            return Broken(f"an operation of the patch fails: {_first_line(problem).partition(' not found in ')[0]}")
         return made if type(made) is dict else Broken("the patch leaves no object")
 
 
@@ -152,7 +153,8 @@ class JavaScriptPatch:
 
 
 def _first_line(problem: Exception) -> str:
-    return str(problem).split("\n", 1)[0][:200]
+    """Fit for a terminal, whatever it quotes."""
+    return "".join(character if character.isprintable() else "?" for character in str(problem).split("\n", 1)[0][:200])
 
 
 def _made(before: Json, text: str) -> Json | Broken:

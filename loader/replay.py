@@ -60,9 +60,10 @@ def replay(
     """
     state = _begun(selection, patch)
     with _opened(settings, selection) as works:
-        if works is None or not works.selected.count(_position(state)):
+        if works is None or not works.selected.count(Position()):
             return Counts()
-        return _Replay(works, StateFile(settings.data.folder, state.replay_id), state, patch, watcher).run()
+        file = StateFile(settings.data.folder, state.replay_id)
+        return _Replay(works, file, state, patch, watcher).run(Position())
 
 
 def resume(settings: Settings, replay_id: str, watcher: Watcher | None = None) -> Counts | None:
@@ -77,7 +78,9 @@ def resume(settings: Settings, replay_id: str, watcher: Watcher | None = None) -
             raise ConfigurationError([Fault(str(settings.data.folder), "--resume", "the warehouse is gone")])
         patch = None if state.patch is None else patches.of_text(*state.patch)
         state = state.settled(replay_trail.sent_by(replay_id, works.bus, works.selected.connection))
-        return _Replay(works, file, state, patch, watcher).run()
+        progress = state.progress
+        position = Position(datetime.fromisoformat(state.started), progress.after, progress.counts.selected)
+        return _Replay(works, file, state, patch, watcher).run(position)
 
 
 def preview(settings: Settings, selection: Selection = _EVERYTHING, patch: Patch | None = None) -> Preview:
@@ -89,7 +92,7 @@ def preview(settings: Settings, selection: Selection = _EVERYTHING, patch: Patch
         return found
     with closing(selected):
         held = replay_trail.on_the_way(open_bus(settings), selected.connection, patch is not None)
-        for failure in selected.rows(Position(datetime.now(UTC))):
+        for failure in selected.rows(Position()):
             found.add(failure, outcome(failure, patch, held))
     return found
 
@@ -133,8 +136,8 @@ class _Replay:
         self._sent: list[str] = []
         self._size = 0
 
-    def run(self) -> Counts:
-        selected, position = self._works.selected, _position(self._state)
+    def run(self, position: Position) -> Counts:
+        selected = self._works.selected
         held = replay_trail.on_the_way(self._works.bus, selected.connection, self._patch is not None)
         if self._watcher is not None:
             self._watcher.begin(self._state.replay_id, selected.count(position))
@@ -217,7 +220,3 @@ def _user() -> str:
         return getpass.getuser()
     except (KeyError, OSError):  # a user without a name, as in some containers
         return "unknown"
-
-
-def _position(state: State) -> Position:
-    return Position(datetime.fromisoformat(state.started), state.progress.after, state.progress.counts.selected)

@@ -63,9 +63,10 @@ def from_filters(filters: dict[str, Any]) -> Selection:
 
 
 class Position(NamedTuple):
-    """Where a replay stands. `began`: what failed later is not its business. `after`, `taken`: last key, and how many so far."""
+    """Where a replay stands. `after`, `taken`: the last key, and how many so far."""
 
-    began: datetime
+    began: datetime | None = None
+    """Of one that is resumed: what failed later is not its business. One that begins takes what there is when it looks."""
     after: str = ""
     taken: int = 0
 
@@ -131,7 +132,9 @@ class Selected:
 
 def _condition(selection: Selection, position: Position) -> tuple[str, list[Any]]:
     """(SQL, values of its parameters)."""
-    parts: list[tuple[str, list[Any]]] = [("load_tstamp <= ?", [position.began])]
+    parts: list[tuple[str, list[Any]]] = [("true", [])]
+    if position.began is not None:
+        parts.append(("load_tstamp <= ?", [position.began]))
     if position.after:
         parts.append(("failure_key > ?", [position.after]))
     if selection.since is not None:

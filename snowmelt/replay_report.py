@@ -90,9 +90,14 @@ def print_preview(found: "Preview") -> None:
         if found.groups:
             Console().print(_groups(found.groups), soft_wrap=not sys.stdout.isatty())
         for failure in found.examples:
-            print(f"for example {failure.key}  {failure.kind}: {failure.reason}")
+            print(f"for example {failure.key}  {failure.kind}: {_printable(failure.reason or '')}")
         for key, change in found.changes:
             print("\n".join((f"\nThe patch would change {key}:", *difference(change))))
+
+
+def _printable(text: str) -> str:
+    """A reason quotes names that trackers sent."""
+    return "".join(character if character.isprintable() else "?" for character in text)
 
 
 def _groups(groups: "Counter[Any]") -> Any:

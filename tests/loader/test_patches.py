@@ -72,6 +72,18 @@ def test_a_json_patch_keeps_the_spelling_of_numbers_its_own_included() -> None:
     assert jsontext.dumps(made, exact=False) == '{"a":1.10,"b":1.10,"c":2.50}'
 
 
+@pytest.mark.parametrize(
+    "operation",
+    [{"op": "remove", "path": "/x"}, {"op": "add", "path": "/x/y", "value": 1}, {"op": "add", "path": "/l/9", "value": 1}],
+    ids=lambda operation: operation["path"],
+)
+def test_an_operation_that_fails_breaks_the_event_and_quotes_none_of_its_data(operation: Any) -> None:
+    found = of_text("p.json", json.dumps([operation])).apply({"a": "secret", "l": []})
+    assert isinstance(found, Broken)
+    assert found.message.startswith("an operation of the patch fails: ")
+    assert "secret" not in found.message
+
+
 @pytest.mark.parametrize("body", ["return null", "return undefined", "", "return () => 1"])
 def test_a_function_that_returns_nothing_leaves_the_event_out(body: str) -> None:
     assert js(body) == LeftOut()
@@ -82,6 +94,7 @@ def test_a_function_that_returns_nothing_leaves_the_event_out(body: str) -> None
     [
         ("throw new Error('no such sku')", "Error: no such sku"),
         ("throw 'plain'", "plain"),
+        ("throw 'red \\u001b[31m'", r"red \?\[31m"),
         ("return event.b.c", "TypeError"),
         ("return 5", "no object"),
         ("return [event]", "no object"),

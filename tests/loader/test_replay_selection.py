@@ -27,7 +27,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def chosen(folder: Path, position: Position | None = None, **choice: Any) -> list[str]:
     """Event ids, `request` for the one that has none."""
-    position = position or Position(NOW)
+    position = position or Position()
     selected = Selected(folder, Selection(**choice))
     try:
         rows = [failure.event_id or "request" for failure in selected.rows(position)]
