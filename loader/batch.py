@@ -12,7 +12,7 @@ from backbone.column_names import Kind
 from backbone.iglu.resolver import WATCH_SECONDS, Resolver
 from backbone.schema_types import JSON, Array
 from backbone.selfdescribing import SchemaKey
-from loader import badrows, surprises
+from loader import badrows, replay_messages, surprises
 from loader.built import Built, failed_row
 from loader.columns import Families, LeftOut, Outcome, Target
 from loader.criteria import LOAD_ALL, Choices
@@ -21,7 +21,6 @@ from loader.evolve import Placement, grown, place
 from loader.histories import Unresolved
 from loader.lookups import PATIENCE, Lookups
 from loader.overflow import OVERFLOW, Overflow, field_count
-from loader.replay import replayed
 from loader.rows import Way, Ways, cast_event
 from loader.waiting import Parking, missing
 from loader.warehouses.protocol import Batch, Change, Column, Table, Waiting
@@ -148,7 +147,7 @@ class Batches:
             else:
                 events.append(found)
         elif record.stream == "replayed":
-            built.batch.replayed.append(replayed(record.data))
+            built.batch.replayed += replay_messages.read(record.data)
         else:
             built.batch.failed.append(failed_row(record, previous))
 

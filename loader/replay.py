@@ -1,181 +1,222 @@
-"""Failed events sent back to the stage that refused them, once whatever was wrong is mended.
+"""Failed events sent back to the stage that refused them, once whatever was wrong is mended, or as a patch mends them.
 
-Reads the warehouse, writes only to the bus, and may run while everything else does. Twice is as good as once: an event keeps
-its id, and the loader recognises one it has; a whole payload is not sent again while it is still on its way, and its row goes
-when the loader learns that it was sent. That message travels with the payload in one commit, so being killed does no harm.
+Reads the warehouse, writes to the bus and to a small file of its own, and may run while everything else does. Twice is as good
+as once: an event keeps its id, and the loader recognises one it has; a whole payload, or an event that was changed, is not sent
+again while it is still on its way, and its row goes when the loader learns that it was sent. That message travels with what is
+sent in one commit, so being killed does no harm.
 """
 
-from collections import Counter
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime
-from typing import Any, NamedTuple
+import getpass
+import platform
+import secrets
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import replace as with_changes
+from datetime import UTC, datetime
+from typing import NamedTuple, Protocol
 
-import duckdb
-
-from backbone import jsontext
 from backbone.bus import open_bus
 from backbone.bus.protocol import Bus, Publisher, Stream
-from backbone.replayable import raw_payload
+from backbone.errors import BusUnavailable, ConfigurationError, Fault, TransientError
 from backbone.settings import Settings
-from loader.warehouses.ducklake_catalog import NoWarehouse, open_reader
+from loader import patches, replay_messages, replay_trail
+from loader.patches import Patch
+from loader.replay_messages import Account, Mark, Message
+from loader.replay_outcomes import Ready, count, outcome
+from loader.replay_preview import Preview
+from loader.replay_selection import Failure, Position, Selected, Selection, from_filters
+from loader.replay_state import Counts, PatchText, Progress, State, StateFile
+from loader.warehouses.ducklake_catalog import NoWarehouse
 
 PRODUCER = "replay"
 _CHUNK = 500
 _CHUNK_BYTES = 8_000_000
+_EVERYTHING = Selection()
 
 
-@dataclass(slots=True)
-class Summary:
-    """What a replay did, or would do. `not_replayable`: why → how many."""
+class AnotherReplay(TransientError):
+    """Only one replay runs at a time."""
 
-    selected: int = 0
-    to_enricher: int = 0
-    to_loader: int = 0
-    in_flight: int = 0
-    """Sent by an earlier replay and not yet seen by the loader."""
-    not_replayable: Counter[str] = field(default_factory=Counter)
-    dry_run: bool = False
-
-    @property
-    def sent(self) -> int:
-        return self.to_enricher + self.to_loader
+    def __init__(self) -> None:
+        super().__init__("another replay is running; wait until it is done")
 
 
-class _Failure(NamedTuple):
-    key: str
-    event_id: str | None
-    kind: str | None
-    attempts: int
-    original: str | None
-    enriched_line: str | None
+class Watcher(Protocol):
+    """Told how a replay gets on."""
+
+    def begin(self, replay_id: str, total: int) -> None:
+        """About to deal with `total` failures."""
+
+    def advance(self, number: int) -> None:
+        """So many more were dealt with."""
 
 
 def replay(
-    settings: Settings,
-    since: datetime | None = None,
-    schema: str | None = None,
-    reason: str | None = None,
-    dry_run: bool = False,
-) -> Summary:
+    settings: Settings, selection: Selection = _EVERYTHING, patch: Patch | None = None, watcher: Watcher | None = None
+) -> Counts:
     """Sends failed events again.
 
-    `since`: that failed then or later. `schema`: URI of the schema at fault, or its beginning. `reason`: the kind of failure
-    (`schema_violations`), or words of its reason. Raises TransientError when bus or warehouse do not answer.
+    Raises ConfigurationError for a condition that is none, TransientError when bus or warehouse do not answer, AnotherReplay.
     """
-    bus = open_bus(settings)
-    summary = Summary(dry_run=dry_run)
+    state = _begun(selection, patch)
+    with _opened(settings, selection) as works:
+        if works is None or not works.selected.count(Position()):
+            return Counts()
+        file = StateFile(settings.data.folder, state.replay_id)
+        return _Replay(works, file, state, patch, watcher).run(Position())
+
+
+def resume(settings: Settings, replay_id: str, watcher: Watcher | None = None) -> Counts | None:
+    """Goes on with a replay that was stopped. None: it was finished already. Raises as `replay`."""
+    file = StateFile(settings.data.folder, replay_id)
+    selection = from_filters(file.read().filters)
+    with _opened(settings, selection) as works:
+        state = file.read()  # once more: until now it may have been running
+        if state.finished is not None:
+            return None
+        if works is None:
+            raise ConfigurationError([Fault(str(settings.data.folder), "--resume", "the warehouse is gone")])
+        patch = None if state.patch is None else patches.of_text(*state.patch)
+        state = state.settled(replay_trail.sent_by(replay_id, works.bus, works.selected.connection))
+        progress = state.progress
+        position = Position(datetime.fromisoformat(state.started), progress.after, progress.counts.selected)
+        return _Replay(works, file, state, patch, watcher).run(position)
+
+
+def preview(settings: Settings, selection: Selection = _EVERYTHING, patch: Patch | None = None) -> Preview:
+    """What `replay` would do now. Writes nothing."""
+    found = Preview()
     try:
-        connection = open_reader(settings.data.folder)
+        selected = Selected(settings.data.folder, selection)
     except NoWarehouse:
-        return summary
-    publisher = None if dry_run else bus.publisher(PRODUCER)
+        return found
+    with closing(selected):
+        held = replay_trail.on_the_way(open_bus(settings), selected.connection, patch is not None)
+        for failure in selected.rows(Position()):
+            found.add(failure, outcome(failure, patch, held))
+    return found
+
+
+class _Works(NamedTuple):
+    bus: Bus
+    publisher: Publisher
+    selected: Selected
+
+
+@contextmanager
+def _opened(settings: Settings, selection: Selection) -> Iterator[_Works | None]:
+    """None: there is no warehouse yet. Whoever holds the publisher is the only replay."""
     try:
-        # Only now: another replay that ran until a moment ago has committed all it was going to.
-        on_the_way = in_flight(bus, _positions(connection))
-        _send(publisher, _selected(connection, since, schema, reason), on_the_way, summary)
-    finally:
-        connection.close()
-        if publisher is not None:
-            publisher.close()
-    return summary
+        selected = Selected(settings.data.folder, selection)
+    except NoWarehouse:
+        yield None
+        return
+    with closing(selected):
+        bus = open_bus(settings)
+        try:
+            publisher = bus.publisher(PRODUCER)
+        except BusUnavailable:
+            raise AnotherReplay from None
+        with closing(publisher):
+            yield _Works(bus, publisher, selected)
 
 
-def _send(publisher: Publisher | None, failures: Iterator[_Failure], on_the_way: set[str], summary: Summary) -> None:
-    records: list[tuple[Stream, bytes]] = []
-    size = 0
-    for failure in failures:
-        made = _records(failure, on_the_way, summary)
-        records += made
-        size += sum(len(data) for _, data in made)
-        if publisher is not None and (len(records) >= _CHUNK or size >= _CHUNK_BYTES):
-            publisher.commit(records)
-            records, size = [], 0
-    if publisher is not None and records:
-        publisher.commit(records)
+class _Replay:
+    """One run of a replay, from where its state says. Sends in chunks; see `loader.replay_state` for why none is sent twice."""
+
+    def __init__(self, works: _Works, file: StateFile, state: State, patch: Patch | None, watcher: Watcher | None) -> None:
+        self._works = works
+        self._file = file
+        self._state = state
+        self._patch = patch
+        self._watcher = watcher
+        self._counts = state.progress.counts.copy()
+        self._records: list[tuple[Stream, bytes]] = [_message(_account(state))]
+        self._taken: list[str] = []
+        self._sent: list[str] = []
+        self._size = 0
+
+    def run(self, position: Position) -> Counts:
+        selected = self._works.selected
+        held = replay_trail.on_the_way(self._works.bus, selected.connection, self._patch is not None)
+        if self._watcher is not None:
+            self._watcher.begin(self._state.replay_id, selected.count(position))
+        self._file.write(self._state)
+        for failure in selected.rows(position):
+            self._take(failure, held)
+            if len(self._taken) >= _CHUNK or self._size >= _CHUNK_BYTES:
+                self._commit()
+        self._commit()
+        self._finish()
+        return self._counts
+
+    def _take(self, failure: Failure, held: set[str]) -> None:
+        found = outcome(failure, self._patch, held)
+        count(self._counts, found)
+        self._taken.append(failure.key)
+        if isinstance(found, Ready):
+            self._sent.append(failure.key)
+            self._size += len(found.data)
+            self._records += [(found.stream, found.data), _message(_mark(failure, found, self._state.replay_id))]
+
+    def _commit(self) -> None:
+        after = self._taken[-1] if self._taken else self._state.progress.after
+        reached = Progress(after, self._counts.copy())
+        if self._sent:
+            self._file.write(with_changes(self._state, next=reached, next_key=self._sent[0]))
+        self._works.publisher.commit(self._records)
+        self._state = with_changes(self._state, progress=reached, next=None, next_key=None)
+        if self._watcher is not None:
+            self._watcher.advance(len(self._taken))
+        self._records, self._taken, self._sent, self._size = [], [], [], 0
+
+    def _finish(self) -> None:
+        """The patch's text is kept no longer than it is needed."""
+        now = datetime.now(UTC).isoformat()
+        self._works.publisher.commit([_message(_account(self._state, now))])
+        self._file.write(with_changes(self._state, finished=now, patch=None))
 
 
-def _records(failure: _Failure, on_the_way: set[str], summary: Summary) -> list[tuple[Stream, bytes]]:
-    summary.selected += 1
-    if failure.key in on_the_way:
-        summary.in_flight += 1
-        return []
-    if failure.enriched_line is not None:
-        summary.to_loader += 1
-        return [("enriched", failure.enriched_line.encode("utf-8", "replace")), ("replayed", _mark(failure))]
-    payload = raw_payload(_bad_row(failure))
-    if payload is None:
-        summary.not_replayable[_why(failure.kind)] += 1
-        return []
-    summary.to_enricher += 1
-    return [("raw", payload), ("replayed", _mark(failure))]
+def _message(message: Message) -> tuple[Stream, bytes]:
+    return "replayed", replay_messages.encoded(message)
 
 
-def _bad_row(failure: _Failure) -> dict[str, Any]:
+def _mark(failure: Failure, ready: Ready, replay_id: str) -> Mark:
+    goes = failure.event_id is None or ready.change is not None
+    now = datetime.now(UTC).isoformat()
+    return Mark(failure.key, failure.attempts if goes else 0, replay_id, failure.event_id, now)
+
+
+def _account(state: State, finished: str | None = None) -> Account:
+    account = Account(state.replay_id, state.started, state.who, state.filters)
+    if state.patch is not None:
+        account = account._replace(patch_name=state.patch.name, patch_digest=patches.digest(state.patch.text))
+    if finished is None:
+        return account
+    counts = state.progress.counts
+    return account._replace(
+        finished=finished,
+        selected=counts.selected,
+        sent_to_enricher=counts.to_enricher,
+        sent_to_loader=counts.to_loader,
+        not_sent=counts.selected - counts.sent,
+    )
+
+
+def _begun(selection: Selection, patch: Patch | None) -> State:
+    now = datetime.now(UTC)
+    return State(
+        replay_id=f"{now:%Y%m%dT%H%M%S}-{secrets.token_hex(3)}",
+        started=now.isoformat(),
+        who=f"{_user()}@{platform.node()}",
+        filters=selection.filters(),
+        patch=None if patch is None else PatchText(patch.name, patch.text),
+        progress=Progress("", Counts()),
+    )
+
+
+def _user() -> str:
     try:
-        value, _ = jsontext.loads(failure.original or "")
-    except jsontext.JsonError:
-        return {}
-    return value if type(value) is dict else {}
-
-
-def _why(kind: str | None) -> str:
-    if kind == "size_violation":
-        return "too large: only its beginning was kept"
-    if kind is None:
-        return "its bad row has not arrived yet"
-    return f"a row of kind {kind} does not hold the data to send"
-
-
-def _mark(failure: _Failure) -> bytes:
-    """Message to the loader; `attempts` 0 for an event, whose row goes only when it has landed."""
-    attempts = 0 if failure.event_id is not None else failure.attempts
-    return jsontext.dumps({"failure_key": failure.key, "attempts": attempts}).encode()
-
-
-def replayed(data: bytes) -> tuple[str, int]:
-    """(failure key, attempts) of such a message."""
-    about, _ = jsontext.loads(data)
-    return str(about["failure_key"]), int(about["attempts"])
-
-
-def in_flight(bus: Bus, positions: dict[str, int]) -> set[str]:
-    """Keys of failures sent again that the loader, being at `positions`, has not seen."""
-    subscription = bus.subscribe(None, ["replayed"], positions)
-    keys: set[str] = set()
-    try:
-        while records := subscription.pull(10_000, 32_000_000, 0.0):
-            keys.update(replayed(record.data)[0] for record in records)
-    finally:
-        subscription.close()
-    return keys
-
-
-def _positions(connection: duckdb.DuckDBPyConnection) -> dict[str, int]:
-    return dict(connection.execute("SELECT log, position FROM loader_positions").fetchall())
-
-
-def _selected(
-    connection: duckdb.DuckDBPyConnection, since: datetime | None, schema: str | None, reason: str | None
-) -> Iterator[_Failure]:
-    conditions: list[str] = []
-    parameters: list[Any] = []
-    if since is not None:
-        conditions.append("coalesce(failed_tstamp, load_tstamp) >= ?")
-        parameters.append(since)
-    if schema is not None:
-        conditions.append("starts_with(schema, ?)")
-        parameters.append(schema)
-    if reason is not None:
-        conditions.append("(kind = ? OR contains(lower(reason), lower(?)))")
-        parameters += [reason, reason]
-    where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
-    query = f"SELECT failure_key, event_id, kind, attempts, original, enriched_line FROM failed_events{where}"
-    cursor = connection.execute(query, parameters)
-    while rows := cursor.fetchmany(_CHUNK):
-        yield from _failures(rows)
-
-
-def _failures(rows: Sequence[tuple[Any, ...]]) -> Iterator[_Failure]:
-    for row in rows:
-        yield _Failure(*row)
+        return getpass.getuser()
+    except (KeyError, OSError):  # a user without a name, as in some containers
+        return "unknown"

@@ -19,6 +19,7 @@ from loader.warehouses.ducklake_catalog import Doubt, WarehouseUnavailable, open
 from loader.warehouses.ducklake_duplicates import Duplicates
 from loader.warehouses.ducklake_failed import FailedTable
 from loader.warehouses.ducklake_ledger import LedgerTables
+from loader.warehouses.ducklake_replays import ReplayTables
 from loader.warehouses.ducklake_rows import RowReader, encode
 from loader.warehouses.ducklake_types import (
     ATOMIC_SHAPES,
@@ -111,8 +112,8 @@ class DuckLake:
             rows = known.new_events(batch, lambda change: self._apply(change, columns))
             self._insert(rows, batch, columns)
             tally.landed([row.cell for row in batch.rows], [row.cell for row in rows])
-            self._failed.remove_replayed(batch.replayed, tally)
-            new_failures = known.not_landed(batch.failed, batch.load_tstamp, tally)
+            self._failed.remove_replayed(self._replays.store(batch.replayed), tally)
+            new_failures = self._replays.counted(known.not_landed(batch.failed, batch.load_tstamp, tally))
             failed = self._failed.upsert(new_failures, batch.load_tstamp, tally)
             recovered = self._failed.remove_landed(rows, tally) + self._waiting.settle(batch, tally)
             self._ledger.write(tally, batch.read)
@@ -157,6 +158,7 @@ class DuckLake:
         self._reader = RowReader(self._connection, self._folder / "incoming.ndjson")
         self._failed = FailedTable(self._connection, self._reader)
         self._waiting = WaitingTable(self._connection, self._reader)
+        self._replays = ReplayTables(self._connection, self._reader)
         self._ledger = LedgerTables(self._connection, self._reader)
         self._upkeep = Upkeep(self._connection)
         self._columns = table_columns(self._connection)

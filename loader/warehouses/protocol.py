@@ -8,6 +8,7 @@ from backbone.bus.protocol import Stream
 from backbone.schema_types import Type
 from loader.casting import Encoding
 from loader.ledger import NOWHERE, Cell, event_cell
+from loader.replay_messages import Message
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,8 +110,8 @@ class Batch:
     changes: list[Change] = field(default_factory=list)
     failed: list[Row] = field(default_factory=list)
     """Rows for the table `failed_events`, see `loader.failed_events`."""
-    replayed: list[tuple[str, int]] = field(default_factory=list)
-    """(failure key, attempts) of failed payloads that were sent again: their rows go, unless they failed again meanwhile."""
+    replayed: list[Message] = field(default_factory=list)
+    """What replays tell of themselves and of the failures they sent again."""
     waiting: list[Waiting] = field(default_factory=list)
     """Events to be kept in `waiting_events`."""
     taken: list[int] = field(default_factory=list)

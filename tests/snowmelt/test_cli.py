@@ -16,10 +16,11 @@ from backbone import thrift
 from backbone.errors import ConfigurationError
 from backbone.payload import CollectorPayload
 from collector.settings import CollectorSettings
-from loader.replay import Summary
+from loader.replay_state import Counts
 from snowmelt import configuration
 from snowmelt.cli import app
-from snowmelt.replay import moment, told
+from snowmelt.replay import moment
+from snowmelt.replay_report import told
 
 COMMANDS = sorted(typer.main.get_command(app).commands)  # type: ignore[attr-defined]
 
@@ -161,11 +162,11 @@ def test_since_refuses_the_rest(text: str) -> None:
 
 
 def test_a_replay_tells_what_it_did() -> None:
-    summary = Summary(selected=7, to_enricher=3, to_loader=1, in_flight=1)
+    summary = Counts(selected=7, to_enricher=3, to_loader=1, in_flight=1)
     summary.not_replayable["too large"] = 2
     lines = told(summary).splitlines()
     assert lines[0] == "7 failed selected; sent: 3 to the enricher, 1 to the loader."
     assert "1 were sent before" in lines[1]
     assert "2 cannot be sent: too large." in lines[2]
-    assert "would be sent" in told(Summary(selected=1, to_enricher=1, dry_run=True))
-    assert told(Summary()) == "No failed event matches."
+    assert "would be sent" in told(Counts(selected=1, to_enricher=1), would=True)
+    assert told(Counts()) == "No failed event matches."
