@@ -43,7 +43,15 @@ class Totals:
 class Loader:
     """`stopping` is asked between steps; once true, what is on the bus is stored for `drain_seconds` more."""
 
-    def __init__(self, bus: Bus, warehouse: Warehouse, resolver: Resolver, settings: LoaderSettings) -> None:
+    def __init__(
+        self,
+        bus: Bus,
+        warehouse: Warehouse,
+        resolver: Resolver,
+        settings: LoaderSettings,
+        between_batches: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._between_batches = between_batches
         self._warehouse = warehouse
         self._settings = settings
         self._batches = Batches(resolver, warehouse)
@@ -57,6 +65,7 @@ class Loader:
             if records:
                 self._process(records, stopping)
             self._warehouse.maintain()
+            self._between_batches()
         self._drain()
 
     def close(self) -> None:

@@ -11,7 +11,7 @@ from importlib import metadata
 import typer
 
 from backbone.errors import ConfigurationError, SnowmeltError
-from snowmelt import check, replay, send, services, sql, tail, up
+from snowmelt import check, erase, maintain, replay, send, services, sql, tail, up
 
 app = typer.Typer(
     name="snowmelt",
@@ -32,6 +32,9 @@ app.command("tail")(tail.command)
 app.command("send")(send.command)
 app.command("check")(check.command)
 app.command("replay")(replay.command)
+app.command("maintain")(maintain.command)
+app.command("restore")(maintain.restore)
+app.command("erase")(erase.command)
 
 
 @app.command("version")

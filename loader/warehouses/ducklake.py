@@ -55,6 +55,11 @@ class DuckLake:
         self._horizon: str | None = None
         self._remember_latest(known_events)
 
+    @property
+    def connection(self) -> duckdb.DuckDBPyConnection:
+        """For `loader.maintenance`, between batches."""
+        return self._connection
+
     def positions(self) -> dict[str, int]:
         return dict(self._connection.execute(f"SELECT log, position FROM {POSITIONS}").fetchall())
 

@@ -12,8 +12,8 @@ log = logging.getLogger("snowmelt.loader")
 
 _COMMITS = 60
 _SECONDS = 60.0
-_SMALL_FILE = 32 * 1024 * 1024
-_KEPT = "15 minutes"
+SMALL_FILE = 32 * 1024 * 1024
+KEPT = "15 minutes"
 
 
 class Upkeep:
@@ -35,9 +35,9 @@ class Upkeep:
         try:
             for statement in (
                 "CALL ducklake_flush_inlined_data('lake')",
-                f"CALL ducklake_merge_adjacent_files('lake', max_file_size => {_SMALL_FILE})",
-                f"CALL ducklake_expire_snapshots('lake', older_than => now() - INTERVAL '{_KEPT}')",
-                f"CALL ducklake_cleanup_old_files('lake', older_than => now() - INTERVAL '{_KEPT}')",
+                f"CALL ducklake_merge_adjacent_files('lake', max_file_size => {SMALL_FILE})",
+                f"CALL ducklake_expire_snapshots('lake', older_than => now() - INTERVAL '{KEPT}')",
+                f"CALL ducklake_cleanup_old_files('lake', older_than => now() - INTERVAL '{KEPT}')",
             ):
                 self._connection.execute(statement).fetchall()
         except duckdb.Error as problem:
