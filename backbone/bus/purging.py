@@ -23,7 +23,7 @@ Readers = Mapping[str, Collection[Stream]]
 
 _PORTION = 5_000
 _PAUSE = 0.02
-_PATIENCE = 30.0
+_PATIENCE, _GAP = 30.0, 0.001
 _READ = 500
 _READ_BYTES = 8_000_000
 _PURGED = (
@@ -40,11 +40,11 @@ class Purged(NamedTuple):
 
 
 def ends(root: LogFolder) -> dict[str, int]:
-    """Log → its last offset; logs that never held a record are left out."""
+    """Log → its last offset; of a log that never held a record, the one before its first."""
     found: dict[str, int] = {}
     for log in root.logs():
         with _newest(root.path / log) as newest:
-            if newest is not None and newest.last() >= newest.first:
+            if newest is not None:
                 found[log] = newest.last()
     return found
 
@@ -119,15 +119,16 @@ def _delete_files(folder: Path, end: int, removed: dict[Stream, int]) -> None:
             if next_file is None or next_file.first - 1 > end:
                 return
         with _opened(path) as found:
-            for stream in STREAMS if found is not None else ():
-                removed[stream] += found.count((stream,), 0) if found is not None else 0
+            if found is not None:
+                for stream in STREAMS:
+                    removed[stream] += found.count((stream,), 0)
         segment.delete(path)
 
 
 def _purge_file(path: Path, end: int, removed: dict[Stream, int]) -> bool:
     """Whether the file is clean now."""
     uri = f"{path.absolute().as_uri()}?mode=rw"
-    with closing(sqlite3.connect(uri, uri=True, isolation_level=None, timeout=_PATIENCE)) as db:
+    with closing(sqlite3.connect(uri, uri=True, isolation_level=None, timeout=0)) as db:
         (version,) = db.execute("PRAGMA user_version").fetchone()
         if not version:
             return True
@@ -152,7 +153,8 @@ def _bounds(db: sqlite3.Connection, end: int) -> Iterator[int]:
 
 
 def _remove(db: sqlite3.Connection, bound: int, removed: dict[Stream, int]) -> None:
-    db.execute("BEGIN IMMEDIATE")
+    if not _patiently(db, "BEGIN IMMEDIATE"):
+        raise sqlite3.OperationalError("its producer leaves no gap to write")
     try:
         db.execute(_PURGED)
         for stream in STREAMS:
@@ -172,20 +174,23 @@ def _remove(db: sqlite3.Connection, bound: int, removed: dict[Stream, int]) -> N
 
 def _clean(db: sqlite3.Connection) -> bool:
     """Rewrites the file: pages keep old copies of records where trees were split, which only this takes out."""
+    return _patiently(db, "VACUUM") and _patiently(db, "PRAGMA wal_checkpoint(TRUNCATE)")
+
+
+def _patiently(db: sqlite3.Connection, statement: str) -> bool:
+    """Whether it was done in time. SQLite's own waiting looks ten times a second, and a busy producer is always there before."""
     deadline = time.monotonic() + _PATIENCE
     while True:
         try:
-            db.execute("VACUUM")
-            (busy, _, _) = db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+            answer = db.execute(statement).fetchone()
+            if answer is None or not answer[0]:
+                return True
         except sqlite3.OperationalError as problem:
-            if "locked" not in str(problem) and "busy" not in str(problem):
+            if "locked" not in str(problem):
                 raise
-            busy = 1
-        if not busy:
-            return True
         if time.monotonic() >= deadline:
             return False
-        time.sleep(0.1)
+        time.sleep(_GAP)
 
 
 @contextmanager
