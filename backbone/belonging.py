@@ -89,7 +89,9 @@ def in_bad_row(person: Person, text: str) -> bool:
         value, _ = jsontext.loads(text)
     except jsontext.JsonError:
         return in_line(person, text) or in_fragment(person, text)
-    data = value.get("data") if type(value) is dict else None
+    if type(value) is not dict:  # a line that is a number between empty cells reads as JSON, too
+        return in_line(person, text)
+    data = value.get("data")
     if type(data) is not dict:
         return False
     kind = value.get("schema") if type(value.get("schema")) is str else ""
