@@ -94,8 +94,7 @@ def in_bad_row(person: Person, text: str) -> bool:
     data = value.get("data")
     if type(data) is not dict:
         return False
-    kind = value.get("schema") if type(value.get("schema")) is str else ""
-    payload = data.get("payload")
+    kind, payload = str(value.get("schema")), data.get("payload")
     if type(payload) is not str:
         return type(payload) is dict and _in_object(person, payload)
     if "/size_violation/" in kind:

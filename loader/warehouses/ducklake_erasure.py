@@ -19,6 +19,7 @@ from backbone.belonging import in_bad_row, in_line
 from backbone.person import COLUMNS, Person
 from loader.enriched import parse_leniently
 from loader.warehouses.ducklake_catalog import catalog_alone
+from loader.warehouses.ducklake_expiry import expire_snapshots
 from loader.warehouses.ducklake_removals import Removed, hours_of, note_removed
 
 EVENTS, FAILED, WAITING, REPLAYED = "events", "failed_events", "waiting_events", "replayed_events"
@@ -136,16 +137,13 @@ def _suspects(connection: duckdb.DuckDBPyConnection, person: Person) -> Iterator
 
 def _make_physical(connection: duckdb.DuckDBPyConnection, folder: Path) -> list[str]:
     run = connection.execute
-    for statement in (
-        # Rows inside the catalogue first: flushed, they are rows of files like any other, deleted ones too.
-        "CALL ducklake_flush_inlined_data('lake')",
-        "CALL ducklake_rewrite_data_files('lake', delete_threshold => 0)",
-        "CALL ducklake_expire_snapshots('lake', older_than => now() + INTERVAL '1 day')",
-        "CALL ducklake_cleanup_old_files('lake', cleanup_all => true)",
-        # What a killed transaction left behind. Nobody else writes here.
-        "CALL ducklake_delete_orphaned_files('lake', cleanup_all => true)",
-    ):
-        run(statement).fetchall()
+    # Rows inside the catalogue first: flushed, they are rows of files like any other, deleted ones too.
+    run("CALL ducklake_flush_inlined_data('lake')").fetchall()
+    run("CALL ducklake_rewrite_data_files('lake', delete_threshold => 0)").fetchall()
+    expire_snapshots(connection, None)
+    run("CALL ducklake_cleanup_old_files('lake', cleanup_all => true)").fetchall()
+    # What a killed transaction left behind. Nobody else writes here.
+    run("CALL ducklake_delete_orphaned_files('lake', cleanup_all => true)").fetchall()
     for name in ("suspects", "probe", "wanted", "unwanted"):
         run(f"DROP TABLE IF EXISTS temp.{name}")
     incoming = folder / "incoming.ndjson"

@@ -8,6 +8,7 @@ import duckdb
 
 from loader.settings import WarehouseSettings
 from loader.warehouses.ducklake_backup import back_up
+from loader.warehouses.ducklake_expiry import delete_old_files, expire_snapshots
 from loader.warehouses.ducklake_removals import note_removed
 from loader.warehouses.ducklake_retention import expire
 from loader.warehouses.ducklake_upkeep import KEPT, SMALL_FILE
@@ -33,17 +34,17 @@ def maintain(
     def called(statement: str) -> list[tuple[object, ...]]:
         return connection.execute(f"CALL {statement}").fetchall()
 
-    flushed = called("ducklake_flush_inlined_data('lake')")
-    yield Step("flush", f"{_total(flushed)} rows from the catalogue to files")
     rewritten = called("ducklake_rewrite_data_files('lake', delete_threshold => 0)")
     yield Step("rewrite", f"{_total(rewritten)} files without their deleted rows")
+    # Before the flush: who began to read between a flush and a merge that follows it would see an empty table.
     merged = called(f"ducklake_merge_adjacent_files('lake', max_file_size => {SMALL_FILE})")
     yield Step("merge", f"{_total(merged)} small files to {_total(merged, 3)}")
-    expired = called(f"ducklake_expire_snapshots('lake', older_than => now() - INTERVAL '{KEPT}')")
-    yield Step("expire", f"{len(expired)} snapshots older than {KEPT}")
-    deleted = called(f"ducklake_cleanup_old_files('lake', older_than => now() - INTERVAL '{KEPT}')")
+    flushed = called("ducklake_flush_inlined_data('lake')")
+    yield Step("flush", f"{_total(flushed)} rows from the catalogue to files")
+    yield Step("expire", f"{expire_snapshots(connection, KEPT)} snapshots older than {KEPT}")
+    deleted = delete_old_files(connection, folder / "data", KEPT)
     orphans = called(f"ducklake_delete_orphaned_files('lake', older_than => now() - INTERVAL '{_FORGOTTEN}')")
-    yield Step("delete", f"{len(deleted) + len(orphans)} files that nobody needs any more")
+    yield Step("delete", f"{deleted + len(orphans)} files that nobody needs any more")
     yield Step("size", f"{before:,} bytes before, {_size(folder):,} after")
     if backup is not None:
         copied = back_up(connection, folder, backup, settings.backups_kept)

@@ -5,8 +5,11 @@ A merged file stays for as long as a reader may still be looking at an older sna
 
 import logging
 import time
+from pathlib import Path
 
 import duckdb
+
+from loader.warehouses.ducklake_expiry import delete_old_files, expire_snapshots
 
 log = logging.getLogger("snowmelt.loader")
 
@@ -17,8 +20,9 @@ KEPT = "15 minutes"
 
 
 class Upkeep:
-    def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
+    def __init__(self, connection: duckdb.DuckDBPyConnection, data: Path) -> None:
         self._connection = connection
+        self._data = data
         self._commits = 0
         self._last = time.monotonic()
 
@@ -33,12 +37,11 @@ class Upkeep:
     def run(self) -> None:
         self._commits, self._last = 0, time.monotonic()
         try:
-            for statement in (
-                "CALL ducklake_flush_inlined_data('lake')",
-                f"CALL ducklake_merge_adjacent_files('lake', max_file_size => {SMALL_FILE})",
-                f"CALL ducklake_expire_snapshots('lake', older_than => now() - INTERVAL '{KEPT}')",
-                f"CALL ducklake_cleanup_old_files('lake', older_than => now() - INTERVAL '{KEPT}')",
-            ):
-                self._connection.execute(statement).fetchall()
-        except duckdb.Error as problem:
+            run = self._connection.execute
+            # In this order: who began to read between a flush and a merge that follows it would see an empty table.
+            run(f"CALL ducklake_merge_adjacent_files('lake', max_file_size => {SMALL_FILE})").fetchall()
+            run("CALL ducklake_flush_inlined_data('lake')").fetchall()
+            expire_snapshots(self._connection, KEPT)
+            delete_old_files(self._connection, self._data, KEPT)
+        except (duckdb.Error, OSError) as problem:
             log.warning("housekeeping of the warehouse failed, it will be tried again: %s", type(problem).__name__)

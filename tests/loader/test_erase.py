@@ -55,13 +55,12 @@ def found(folder: Path, text: str) -> list[str]:
 def failed_event(**parameters: str) -> bytes:
     pairs = [{"name": name, "value": value} for name, value in {"eid": str(uuid.uuid4()), "aid": "shop", **parameters}.items()]
     raw = {"parameters": pairs, "headers": [], "userId": None, "timestamp": "2026-01-01T10:00:00.000Z"}
-    return badrow.event_failed(badrow.SCHEMA_VIOLATIONS, MAKER, "2026-01-01T11:30:00.000Z", [], {}, raw)
+    return badrow.event_failed(badrow.SCHEMA_VIOLATIONS, MAKER, "2026-01-01T11:30:00.000Z", [], {"app_id": "shop"}, raw)
 
 
 def test_rows_go_and_everybody_elses_stay(station: Any, line: Any) -> None:
     station.load_lines(line(user_id=WHO), line(user_id=f"{WHO}0"), line(user_id="anna"), line())
     assert erased(station.folder, person()) == []
-    assert sorted(station.sql("SELECT user_id FROM events"), key=str) == [(None,), ("anna",), (f"{WHO}0",)] or True
     users = {user for (user,) in station.sql("SELECT user_id FROM events")}
     assert users == {f"{WHO}0", "anna", None}
 
@@ -76,7 +75,10 @@ def test_not_a_byte_is_left(station: Any, schemas: Any, line: Any) -> None:
         )
     station.send(("bad", failed_event(uid=WHO)), ("bad", failed_event(uid="anna")))
     station.load()
-    assert found(station.folder / "warehouse", WHO), "it was there"
+    there = found(station.folder / "warehouse", WHO)
+    assert "bytes of catalog.sqlite" in there or "bytes of catalog.sqlite-wal" in there, "smallest and largest values"
+    assert "bytes of incoming.ndjson" in there
+    assert any(place.startswith("values of") for place in there)
     before = (
         station.one("SELECT count(*) FROM events"),
         station.sql("SELECT * FROM events WHERE user_id = 'anna' ORDER BY event_id"),
@@ -145,14 +147,8 @@ def test_uuids_are_the_same_in_capitals_other_ids_are_not(station: Any, line: An
         line(network_userid=cookie), line(domain_userid=cookie.upper()), line(user_id=cookie.upper()), line(user_id="ANNA")
     )
     erased(station.folder, Person.of([cookie, "anna"], [cookie], [cookie.upper()], ["sp"]))
-    assert (
-        station.sql("SELECT user_id, domain_userid, network_userid FROM events ORDER BY 1")
-        == [
-            (cookie.upper(), None, None),
-            ("ANNA", None, None),
-        ]
-        or station.one("SELECT count(*) FROM events") == 2
-    )
+    left = station.sql("SELECT user_id, domain_userid, network_userid FROM events ORDER BY user_id")
+    assert left == [(cookie.upper(), None, None), ("ANNA", None, None)]
 
 
 def test_what_was_removed_is_accounted_for_without_naming_anybody(station: Any, line: Any) -> None:
@@ -181,6 +177,7 @@ def test_waiting_rows_and_notes_of_replays_go_too(station: Any, line: Any) -> No
     run("CREATE TABLE waiting_events (user_id VARCHAR, domain_userid VARCHAR, network_userid VARCHAR, line VARCHAR)")
     run("CREATE TABLE replayed_events (event_id VARCHAR)")
     run("INSERT INTO replayed_events VALUES ('0f0e0d0c-0b0a-4908-8706-050403020100'), ('other')")
+    run("CALL lake.set_option('data_inlining_row_limit', 1000, table_name => 'waiting_events')")
     for user in (WHO, "anna"):
         run("INSERT INTO waiting_events VALUES (?, NULL, NULL, ?)", [user, line(user_id=user, app_id="shop").decode()])
     assert counted(connection, person()) == {"events": 1, "waiting_events": 1, "failed_events": 0}
