@@ -65,16 +65,16 @@ def _pairs(query: str, encoding: str) -> Iterator[tuple[str, str]]:
 
 
 def in_body(person: Person, body: Any) -> bool:
-    """What trackers post: `payload_data`, whose `data` is a list of events."""
+    """What trackers post: `payload_data`, whose `data` is a list of events; also an event, or a list, without that around it."""
     if type(body) is not str or not body:
         return False
     try:
         value, _ = jsontext.loads(body)
     except jsontext.JsonError:
         return in_fragment(person, body)
-    data = value.get("data") if type(value) is dict else value
-    events = data if type(data) is list else [data]
-    return any(person.in_parameter(*pair) for event in events if type(event) is dict for pair in event.items())
+    data = value.get("data") if type(value) is dict else None
+    events = [one for part in (value, data) for one in (part if type(part) is list else [part]) if type(one) is dict]
+    return any(person.in_parameter(*pair) for event in events for pair in event.items())
 
 
 def in_line(person: Person, line: str) -> bool:

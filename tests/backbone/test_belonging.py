@@ -51,6 +51,9 @@ def line(**cells: str) -> str:
         (person(network=UUID.lower()), {"headers": ["Accept: */*", f"Cookie: a=b; sp={UUID}"]}),
         (person(network=UUID, cookies=("micro",)), {"headers": [f"cookie: micro={UUID}"]}),
         (person(domain=UUID), {"headers": [f"Cookie: _sp_id.1fff={UUID}.1700000000.3.1.2"]}),
+        (person(user="1"), {"body": '{"uid": "1"}'}),
+        (person(user="1"), {"body": '[{"uid": "1"}]'}),
+        (person(user="1"), {"body": "e=pv&uid=1"}),
         (person(user="cut"), {"body": body({"uid": "cut"})[:-3]}),
     ],
 )

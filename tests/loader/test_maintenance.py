@@ -13,7 +13,7 @@ from backbone.errors import ConfigurationError
 from loader import maintenance
 from loader.app import Loader
 from loader.maintenance import ERASE, MAINTAIN, Maintenance, Unserved, commission
-from loader.requests import Request, Requests
+from loader.requests import Requests
 from loader.settings import WarehouseSettings
 from loader.warehouses import ducklake_backup
 from loader.warehouses.ducklake import DuckLake
@@ -263,37 +263,6 @@ def test_when_the_loader_ends_for_good_the_command_does_it_itself(station: Any, 
     threading.Timer(0.5, warehouse.close).start()
     assert commission(station.folder / "warehouse", SETTINGS, MAINTAIN, {}, 30, quiet)["steps"]
     assert not Requests(station.folder / "warehouse").waiting()
-
-
-def test_a_request_survives_a_kill_and_is_served_again(tmp_path: Path) -> None:
-    requests = Requests(tmp_path)
-    name = requests.ask("maintain", {"backup": None})
-    served: list[Request] = []
-
-    def killed(request: Request) -> None:
-        served.append(request)
-        raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        Requests(tmp_path).serve(killed)
-    assert requests.answer(name) is None
-    Requests(tmp_path).serve(lambda request: {"for": request.kind})
-    assert served == [Request(name, "maintain", {"backup": None})]
-    assert requests.answer(name) == {"for": "maintain"}
-    assert list((tmp_path / "requests").iterdir()) == []
-
-
-def test_a_request_is_for_its_owner_only_and_rubbish_is_put_away(tmp_path: Path) -> None:
-    requests = Requests(tmp_path)
-    name = requests.ask("erase", {"user_id": ["1"]})
-    assert (tmp_path / "requests" / f"{name}.json").stat().st_mode & 0o077 == 0
-    for rubbish in ("[]", "{", '"x"', '{"kind": "a"}'):
-        (tmp_path / "requests" / f"a{rubbish.encode().hex()}.json").write_text(rubbish)
-    stale = tmp_path / "requests/old.done.json"
-    stale.write_text("{}")
-    os.utime(stale, (1, 1))
-    Requests(tmp_path).serve(lambda _: {})
-    assert [path.name for path in (tmp_path / "requests").iterdir()] == [f"{name}.done.json"]
 
 
 def test_maintenance_runs_by_itself_when_it_is_due_also_across_restarts(station: Any, line: Any) -> None:
