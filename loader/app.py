@@ -57,9 +57,16 @@ class Loader:
     """`stopping` is asked between steps; once true, what is on the bus is stored for `drain_seconds` more."""
 
     def __init__(
-        self, bus: Bus, warehouse: Warehouse, resolver: Resolver, settings: LoaderSettings, max_fields: int = 10_000
+        self,
+        bus: Bus,
+        warehouse: Warehouse,
+        resolver: Resolver,
+        settings: LoaderSettings,
+        max_fields: int = 10_000,
+        between_batches: Callable[[], None] = lambda: None,
     ) -> None:
         """`max_fields`: most fields of `events`."""
+        self._between_batches = between_batches
         self._warehouse = warehouse
         self._settings = settings
         self._batches = Batches(resolver, warehouse, Limits(max_fields, self._room), settings.choices)
@@ -77,6 +84,7 @@ class Loader:
                 self._process(records, stopping)
             self._try_waiting()
             self._warehouse.maintain()
+            self._between_batches()
         self._drain()
 
     def _room(self) -> int:

@@ -7,6 +7,7 @@ from backbone.bus import open_bus
 from backbone.iglu import build_resolver
 from backbone.settings import Settings
 from loader.app import Loader
+from loader.maintenance import Maintenance
 from loader.settings import LoaderSettings, WarehouseSettings
 from loader.warehouses.ducklake import DuckLake
 
@@ -19,12 +20,13 @@ def run(settings: Settings) -> int:
     Raises ConfigurationError before anything is read.
     """
     own = settings.section("loader", LoaderSettings)
-    max_fields = settings.section("warehouse", WarehouseSettings).max_fields
+    keeping = settings.section("warehouse", WarehouseSettings)
     stop = stopping.on_signals()
     resolver = build_resolver(settings.iglu)
     try:
         warehouse = DuckLake(settings.data.warehouse, own.known_events)
-        loader = Loader(open_bus(settings), warehouse, resolver, own, max_fields)
+        duties = Maintenance(warehouse, settings.data.warehouse, keeping)
+        loader = Loader(open_bus(settings), warehouse, resolver, own, keeping.max_fields, duties.between_batches)
         if own.metrics_port is not None:
             log.info("metrics: http://127.0.0.1:%d/metrics", loader.metrics.serve(own.metrics_port))
         log.info("loading into %s", settings.data.warehouse)

@@ -11,7 +11,7 @@ from importlib import metadata
 import typer
 
 from backbone.errors import ConfigurationError, SnowmeltError
-from snowmelt import audit, check, replay, schema, send, services, sql, tail, up
+from snowmelt import audit, check, erase, maintain, replay, schema, send, services, sql, tail, up
 
 app = typer.Typer(
     name="snowmelt",
@@ -34,6 +34,9 @@ app.command("check")(check.command)
 app.command("replay")(replay.command)
 app.add_typer(schema.app, name="schema")
 app.command("audit")(audit.command)
+app.command("maintain")(maintain.command)
+app.command("restore")(maintain.restore)
+app.command("erase")(erase.command)
 
 
 @app.command("version")

@@ -77,8 +77,9 @@ class LogBus:
             before = _of(paths[0], lambda opened: sum(opened.before().values()))
             last = next((last for path in reversed(paths) if (last := _of(path, Segment.last)) is not None), None)
             if before is not None and last is not None:
-                kept = segment.first_offset(paths[0])
-                return Extent(kept - before, kept, last)
+                first = segment.first_offset(paths[0])
+                _, purged = _of(paths[0], Segment.purged) or ({}, 0)
+                return Extent(first - before, max(first, purged + 1), last)
         return None
 
     def counted(self, log: str, through: int) -> dict[Stream, int] | None:

@@ -3,6 +3,8 @@
 A table per stream, all sharing one numbering of offsets, so that a reader of a rare stream never walks over a frequent one.
 `consumed` holds the input positions the records were made from, `counters` what the producer counted on the way, `totals`
 how many records each stream had before this file. Files of format 1 have no counters; they get the table when written on.
+A file of which the beginning was removed (`backbone.bus.purging`) has a further table, `purged`: how many of each stream, and
+the last offset that was removed.
 """
 
 import sqlite3
@@ -163,17 +165,26 @@ class Segment:
         last = self.last() if through is None else min(through, self.last())
         frequent = next((s for s in STREAMS if self._db.execute(f"SELECT 1 FROM {s} LIMIT 1").fetchone()), STREAMS[0])
         others = {s: self._db.execute(f"SELECT count(*) FROM {s} WHERE offset <= ?", (last,)) for s in STREAMS if s != frequent}
-        numbers = {stream: found.fetchone()[0] for stream, found in others.items()}
+        purged, _ = self.purged()
+        numbers = {stream: found.fetchone()[0] + purged.get(stream, 0) for stream, found in others.items()}
         for stream, number in numbers.items():
             result[stream] += number
         result[frequent] += last - self.first + 1 - sum(numbers.values())
         return result
 
     def last(self) -> int:
-        """Highest offset stored; `first - 1` when empty."""
+        """Highest offset that was ever stored here; `first - 1` when there was none."""
         query = "SELECT max(last) FROM (" + " UNION ALL ".join(f"SELECT max(offset) AS last FROM {s}" for s in STREAMS) + ")"
         (last,) = self._db.execute(query).fetchone()
-        return self.first - 1 if last is None else int(last)
+        _, through = self.purged()
+        return max(self.first - 1, through, last or 0)
+
+    def purged(self) -> tuple[dict[Stream, int], int]:
+        """(how many records of each stream were removed from this file, offset up to which all of them were)."""
+        if not self._db.execute("SELECT 1 FROM sqlite_master WHERE name = 'purged'").fetchone():
+            return {}, 0
+        rows = self._db.execute("SELECT stream, records, through FROM purged").fetchall()
+        return {stream: records for stream, records, _ in rows}, max((through for *_, through in rows), default=0)
 
     def read(
         self, streams: Collection[Stream], after: int, max_records: int, max_bytes: int
@@ -201,6 +212,11 @@ class Segment:
 
     def count(self, streams: Collection[Stream], after: int) -> int:
         return sum(self._db.execute(f"SELECT count(*) FROM {s} WHERE offset > ?", (after,)).fetchone()[0] for s in streams)
+
+    def next_after(self, streams: Collection[Stream], after: int) -> int | None:
+        """Offset of the first record of these streams beyond `after`."""
+        found = [self._db.execute(f"SELECT min(offset) FROM {s} WHERE offset > ?", (after,)).fetchone()[0] for s in streams]
+        return min((offset for offset in found if offset is not None), default=None)
 
     def seal(self) -> None:
         """Folds the write-ahead log into the file: it will not be written again."""

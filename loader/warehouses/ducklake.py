@@ -75,6 +75,16 @@ class DuckLake:
         self._duplicates = Duplicates(known_events)
         self._duplicates.remember_stored(self._connection)
 
+    @property
+    def connection(self) -> duckdb.DuckDBPyConnection:
+        """For `loader.maintenance`, between batches; another one when DuckDB's own errors made it useless."""
+        self._mend()
+        return self._connection
+
+    def look_again(self) -> None:
+        """Rows were taken away by somebody else."""
+        self._waiting.look()
+
     def positions(self) -> dict[str, int]:
         return dict(self._connection.execute(f"SELECT log, position FROM {POSITIONS}").fetchall())
 
@@ -160,7 +170,7 @@ class DuckLake:
         self._waiting = WaitingTable(self._connection, self._reader)
         self._replays = ReplayTables(self._connection, self._reader)
         self._ledger = LedgerTables(self._connection, self._reader)
-        self._upkeep = Upkeep(self._connection)
+        self._upkeep = Upkeep(self._folder)
         self._columns = table_columns(self._connection)
 
     def _mend(self) -> None:

@@ -10,13 +10,17 @@ import os
 import re
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 import duckdb
 
 from backbone.errors import ConfigurationError, Fault, TransientError
 
 LAKE = "lake"
+LOCK = "writer.lock"
 _BUSY_MILLISECONDS = 20_000
 _ATTEMPTS = 8
 _OUTSIDE = re.compile(
@@ -24,6 +28,7 @@ _OUTSIDE = re.compile(
 )
 _PATIENCE, _FORGOTTEN = 10.0, 60.0
 """Seconds."""
+_LOCK_ATTEMPTS, _LOCK_PAUSE = 5, 0.05
 _EXTENSIONS = ("sqlite_scanner", "ducklake")
 
 
@@ -37,19 +42,38 @@ class NoWarehouse(TransientError):
 
 def open_writer(folder: Path) -> tuple[duckdb.DuckDBPyConnection, int]:
     """(connection whose default schema is the warehouse, lock to be closed last). Raises ConfigurationError if another writes."""
-    folder.mkdir(parents=True, exist_ok=True)
-    lock = os.open(folder / "writer.lock", os.O_CREAT | os.O_RDWR, 0o644)
+    lock = writer_lock(folder)
     try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
+        return attached(folder, read_only=False), lock
+    except BaseException:
         os.close(lock)
-        raise ConfigurationError([Fault(str(folder), "data.folder", "another loader is writing this warehouse")]) from None
-    return _attached(folder, read_only=False), lock
+        raise
+
+
+def writer_lock(folder: Path) -> int:
+    """Held by the one process that may write, until it is closed. Raises ConfigurationError if another has it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = os.open(folder / LOCK, os.O_CREAT | os.O_RDWR, 0o644)
+    if not _locked(lock):
+        os.close(lock)
+        raise ConfigurationError([Fault(str(folder), "data.folder", "another loader is writing this warehouse")])
+    return lock
+
+
+def _locked(lock: int) -> bool:
+    """Tried for a moment: who asks whether a loader runs holds it for an instant."""
+    for _ in range(_LOCK_ATTEMPTS):
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return True
+        except OSError:
+            time.sleep(_LOCK_PAUSE)
+    return False
 
 
 def open_again(folder: Path) -> duckdb.DuckDBPyConnection:
     """For the process that holds the lock. Raises WarehouseUnavailable."""
-    return _attached(folder, read_only=False)
+    return attached(folder, read_only=False)
 
 
 class Doubt:
@@ -83,11 +107,14 @@ def open_reader(folder: Path) -> duckdb.DuckDBPyConnection:
     warehouse = folder / "warehouse"
     if not (warehouse / "catalog.sqlite").exists():
         raise NoWarehouse(f"no warehouse in {folder} yet: nothing has been loaded")
-    return _attached(warehouse, read_only=True)
+    return attached(warehouse, read_only=True)
 
 
-def _attached(folder: Path, read_only: bool) -> duckdb.DuckDBPyConnection:
-    """Attaching takes the catalog's lock for a moment: tried again for some seconds."""
+def attached(folder: Path, read_only: bool) -> duckdb.DuckDBPyConnection:
+    """A DuckDB instance of its own. Raises WarehouseUnavailable.
+
+    Attaching takes the catalog's lock for a moment: tried again for some seconds.
+    """
     for attempt in range(_ATTEMPTS):
         connection = duckdb.connect()
         try:
@@ -104,6 +131,52 @@ def _attached(folder: Path, read_only: bool) -> duckdb.DuckDBPyConnection:
                 raise WarehouseUnavailable(f"cannot open the warehouse in {folder}: {_first_line(problem)}") from problem
             time.sleep(0.05 * 2**attempt)
     raise AssertionError
+
+
+def apart(folder: Path, statement: str) -> list[tuple[Any, ...]]:
+    """Rows of a statement that moves data between files, run in an instance that is thrown away. For who holds the lock.
+
+    DuckLake (of DuckDB 1.5.5) remembers the catalogue by schema version, and flushing inlined rows makes it remember one that is
+    too old: files merged after that in the same instance lose the columns it does not have, values included. So each has an
+    instance of its own, and the loader's never does any of it.
+    """
+    with attached(folder, read_only=False) as connection:
+        return connection.execute(statement).fetchall()
+
+
+@contextmanager
+def catalog_alone(connection: duckdb.DuckDBPyConnection, folder: Path) -> Iterator[Path]:
+    """The writer lets go of its catalogue, so that SQLite itself can work on the file; afterwards it is attached anew.
+
+    Two copies of SQLite in one process would not see each other's locks, and DuckLake remembers statistics of what it has
+    attached. For the writer, between transactions. Raises WarehouseUnavailable.
+    """
+    connection.execute("USE memory")
+    connection.execute(f"DETACH {LAKE}")
+    try:
+        yield folder / "catalog.sqlite"
+    finally:
+        _attach_again(connection, folder)
+
+
+def see_to_attachment(connection: duckdb.DuckDBPyConnection, folder: Path) -> None:
+    """After something failed half-way: no transaction is open, the catalogue is attached. Raises WarehouseUnavailable."""
+    with suppress(duckdb.Error):
+        connection.execute("ROLLBACK")
+    if not connection.execute("SELECT 1 FROM duckdb_databases() WHERE database_name = ?", [LAKE]).fetchone():
+        _attach_again(connection, folder)
+
+
+def _attach_again(connection: duckdb.DuckDBPyConnection, folder: Path) -> None:
+    for attempt in range(_ATTEMPTS):
+        try:
+            connection.execute(_attach_statement(folder, read_only=False))
+            connection.execute(f"USE {LAKE}")
+            return
+        except duckdb.Error as problem:
+            if attempt + 1 == _ATTEMPTS:
+                raise WarehouseUnavailable(f"cannot open the warehouse in {folder}: {_first_line(problem)}") from problem
+            time.sleep(0.05 * 2**attempt)
 
 
 def _attach_statement(folder: Path, read_only: bool) -> str:

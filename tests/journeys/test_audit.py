@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from pipeline import ROOT, Pipeline, eventually
 
-from loader.warehouses.ducklake_catalog import _attached as attached
+from loader.warehouses.ducklake_catalog import attached
 
 pytestmark = pytest.mark.journey
 TIMES = 10

@@ -172,7 +172,7 @@ def test_rows_changes_and_positions_are_one_transaction(tmp_path: Path) -> None:
 
 
 def test_small_files_are_merged_and_nothing_changes_for_readers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ducklake_upkeep, "_KEPT", "0 seconds")
+    monkeypatch.setattr(ducklake_upkeep, "KEPT", "0 seconds")
     warehouse = DuckLake(tmp_path / "warehouse", 1000)
     reader = open_reader(tmp_path)
     for number in range(20):

@@ -15,7 +15,7 @@ from loader.app import Loader
 from loader.audit import Audit, audit
 from loader.settings import LoaderSettings
 from loader.warehouses.ducklake import DuckLake
-from loader.warehouses.ducklake_catalog import _attached, open_reader
+from loader.warehouses.ducklake_catalog import attached, open_reader
 
 CART = "iglu:com.acme/cart/jsonschema/1-0-0"
 ID = "0f0e0d0c-0b0a-4908-8706-050403020100"
@@ -60,7 +60,7 @@ class Works:
 
     def tamper(self, statement: str) -> None:
         self.stop()
-        connection: duckdb.DuckDBPyConnection = _attached(self.settings.data.warehouse, read_only=False)
+        connection: duckdb.DuckDBPyConnection = attached(self.settings.data.warehouse, read_only=False)
         connection.execute(statement)
         connection.close()
 
