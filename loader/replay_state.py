@@ -7,6 +7,7 @@ whether one of its marks is on the bus or in the warehouse. So nothing is sent t
 import json
 import os
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -120,3 +121,10 @@ def _progress(value: Any) -> Progress:
     after, counts = value
     counters = {name: Counter(counts[name]) for name in ("broken", "not_replayable")}
     return Progress(after, Counts(**{**counts, **counters}))
+
+
+def files_naming(folder: Path, values: Iterable[str]) -> list[Path]:
+    """State files in whose filters, patches or messages one of these texts occurs. `folder`: the data folder."""
+    spelled = [json.dumps(value)[1:-1] for value in values]
+    files = sorted((folder / "replays").glob("*.json"))
+    return [file for file in files if any(value in file.read_text("utf-8") for value in spelled)]

@@ -9,6 +9,7 @@ from backbone.bus.purging import ends, purge, stored
 from backbone.person import Person
 from backbone.settings import Settings
 from loader.maintenance import ERASE, commission
+from loader.replay_state import files_naming
 from loader.settings import WarehouseSettings
 from loader.warehouses.ducklake_catalog import NoWarehouse, open_reader
 from loader.warehouses.ducklake_erasure import counted
@@ -65,6 +66,8 @@ class Erasure:
             if self._has_warehouse():
                 outcome.left += self._erase_rows()
             self._purge(through, outcome)
+            for file in self._notes_of_replays():
+                file.unlink(missing_ok=True)
             outcome.after = self._count(through)
         return outcome
 
@@ -100,7 +103,13 @@ class Erasure:
                 connection.close()
         records = stored(self._backlog.root, through)
         counts[BUS] = sum(in_record(self._person, record.stream, record.data) for record in records)
+        if notes := self._notes_of_replays():
+            counts["replays"] = len(notes)
         return counts
+
+    def _notes_of_replays(self) -> list[Path]:
+        """A filter or patch may name the person."""
+        return files_naming(self._settings.data.folder, set().union(*self._person.ids.values()))
 
 
 def _short(path: Path) -> str:

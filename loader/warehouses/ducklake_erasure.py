@@ -22,7 +22,8 @@ from loader.warehouses.ducklake_catalog import apart, catalog_alone
 from loader.warehouses.ducklake_expiry import expire_snapshots
 from loader.warehouses.ducklake_removals import Removed, hours_of, note_removed
 
-EVENTS, FAILED, WAITING, REPLAYED = "events", "failed_events", "waiting_events", "replayed_events"
+EVENTS, FAILED, WAITING = "events", "failed_events", "waiting_events"
+REPLAYS, REPLAYED = "replays", "replayed_events"
 _PLAIN = r"^[A-Za-z0-9_.@+:-]+$"
 _WHOLE_EVENTS = ("schema_violations", "enrichment_failures", "loader_iglu_error", "loader_runtime_error")
 """Kinds of bad rows that quote the values of an event as they are, so that a row without the id's letters need not be read."""
@@ -82,6 +83,9 @@ def _delete(connection: duckdb.DuckDBPyConnection, person: Person) -> list[Remov
         lines = run(f"SELECT line FROM {WAITING} WHERE {condition}", parameters).fetchall()
         removed += _of_lines([line for (line,) in lines])
         run(f"DELETE FROM {WAITING} WHERE {condition}", parameters)
+    if REPLAYS in present:
+        for value in sorted(set().union(*person.ids.values())):
+            run(f"UPDATE {REPLAYS} SET filters = NULL WHERE contains(filters::VARCHAR, ?)", [value])
     return removed
 
 

@@ -197,7 +197,9 @@ class Running:
     def __init__(self, station: Any, settings: WarehouseSettings = SETTINGS) -> None:
         warehouse = DuckLake(station.folder / "warehouse", 1000)
         self.duties = Maintenance(warehouse, station.folder / "warehouse", settings)
-        self.loader = Loader(station.bus, warehouse, station.resolver, station.settings, self.duties.between_batches)
+        self.loader = Loader(
+            station.bus, warehouse, station.resolver, station.settings, between_batches=self.duties.between_batches
+        )
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self.loader.run, args=[self._stop.is_set])
 
