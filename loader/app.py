@@ -14,7 +14,7 @@ from backbone.bus.protocol import Bus, Record, Stream, Subscription
 from backbone.errors import TransientError
 from backbone.iglu.resolver import Resolver
 from loader.batch import Batches, Built
-from loader.settings import LoaderSettings
+from loader.settings import LoaderSettings, WarehouseSettings
 from loader.warehouses.protocol import RowsRefused, Stored, Warehouse
 
 log = logging.getLogger("snowmelt.loader")
@@ -43,10 +43,17 @@ class Totals:
 class Loader:
     """`stopping` is asked between steps; once true, what is on the bus is stored for `drain_seconds` more."""
 
-    def __init__(self, bus: Bus, warehouse: Warehouse, resolver: Resolver, settings: LoaderSettings) -> None:
+    def __init__(
+        self,
+        bus: Bus,
+        warehouse: Warehouse,
+        resolver: Resolver,
+        settings: LoaderSettings,
+        max_fields: int = WarehouseSettings().max_fields,
+    ) -> None:
         self._warehouse = warehouse
         self._settings = settings
-        self._batches = Batches(resolver, warehouse)
+        self._batches = Batches(resolver, warehouse, max_fields)
         self._positions = warehouse.positions()
         self._subscription: Subscription = bus.subscribe(CONSUMER, STREAMS, self._positions)
         self.totals = Totals()
@@ -115,6 +122,7 @@ class Loader:
         except RowsRefused as refused:
             log.warning("the warehouse refuses %d rows; they become failed events", len(refused.rows))
             built.refuse(refused.rows)
+            self._batches.failed_columns.fill(built.batch)
             stored = self._warehouse.store(built.batch)
         self._positions = positions
         self._subscription.ack(positions)

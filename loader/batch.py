@@ -10,14 +10,14 @@ from backbone.badrow import Processor, processor
 from backbone.bus.protocol import Record
 from backbone.column_names import Kind
 from backbone.iglu.resolver import WATCH_SECONDS, Resolver
-from backbone.schema_types import Array
 from backbone.selfdescribing import SchemaKey
 from loader import badrows, failed_events
 from loader.columns import Families, Target, Unresolved
 from loader.enriched import EnrichedEvent, Unreadable, parse
-from loader.evolve import grown, place
+from loader.evolve import family_name, follow, place
+from loader.failed_columns import FailedColumns
 from loader.replay import replayed
-from loader.rows import Way, Ways, cast_event
+from loader.rows import Way, Ways, cast_event, way_to
 from loader.warehouses.protocol import Batch, Column, Row, Warehouse
 
 log = logging.getLogger("snowmelt.loader")
@@ -31,7 +31,9 @@ _PORTION = 200
 class Batches:
     """Makes batches. Remembers schemas and columns, nothing of the data."""
 
-    def __init__(self, resolver: Resolver, warehouse: Warehouse) -> None:
+    def __init__(self, resolver: Resolver, warehouse: Warehouse, max_fields: int) -> None:
+        """`max_fields`: how wide a table may become (`warehouse.max_fields`)."""
+        self.failed_columns = FailedColumns(resolver, warehouse, max_fields)
         self._families = Families(resolver, warehouse.encoding)
         self._warehouse = warehouse
         self._maker: Processor = processor("snowmelt-loader")
@@ -60,6 +62,7 @@ class Batches:
         now = datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S.%f")[:-3]
         built = Built(Batch(now), [], set(), self._maker)
         self._families.begin_batch()
+        self.failed_columns.begin_batch()
         ways: Ways = {}
         columns = dict(self._warehouse.columns())
         previous: Record | None = None
@@ -79,6 +82,7 @@ class Batches:
                 previous = record
             self._extend(ways, events, columns, built.batch)
             self._add(events, ways, built)
+        self.failed_columns.fill(built.batch)
         return built
 
     def _add(self, events: Sequence[EnrichedEvent], ways: Ways, built: "Built") -> None:
@@ -114,20 +118,14 @@ class Batches:
             return outcome
         if not isinstance(outcome, Target):
             return None
-        family = f"iglu:{key.vendor}/{key.name}/jsonschema/{key.version.model}-*-*"
-        placement = place(columns, outcome, family, self._warehouse.shape(outcome.field.type))
+        placement = place(columns, outcome, family_name(key), self._warehouse.shape(outcome.field.type))
         if placement is None:
             return Unresolved(key, None)
         for change in placement.changes:
-            name, *rest = change.path
-            shape = grown(columns[name].shape, tuple(rest), change.shape) if rest else change.shape
-            columns[name] = Column(shape, family)
+            follow(columns, change)
         batch.changes.extend(placement.changes)
         self._announce(placement.column, placement.moved or "_recovered_" in placement.column, key)
-        inside = str(key.version) if outcome.versioned else None
-        kind_of_column = outcome.field.type
-        drops_null = kind == "entity" and isinstance(kind_of_column, Array) and kind_of_column.nullable
-        return Way(placement.column, outcome.cast, outcome.merged_key, inside, drops_null)
+        return way_to(placement.column, outcome, kind, key)
 
     def _announce(self, column: str, unusual: bool, key: SchemaKey) -> None:
         if unusual and column not in self._announced:

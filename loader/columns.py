@@ -7,13 +7,13 @@ resolved fails alone: the others keep the columns they have.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple, Protocol, TypeAlias
 
 from backbone.column_families import FamilyColumns, UnreadableSchema, family_columns, recovery_name
 from backbone.column_names import Kind
 from backbone.errors import RegistryUnavailable
 from backbone.iglu.failures import ResolutionFailure
-from backbone.iglu.resolver import Resolver, Schema
+from backbone.iglu.resolver import Schema
 from backbone.schema_types import Array, Field, Struct
 from backbone.selfdescribing import SchemaKey, SchemaVer
 from loader.casting import Cast, Encoding, compile_cast, compile_item_cast
@@ -51,6 +51,12 @@ class Unresolved:
 Outcome: TypeAlias = Target | NoColumn | Unresolved
 
 
+class Schemas(Protocol):
+    """Where schemas come from: a `Resolver`, or something that answers like one."""
+
+    def lookup(self, key: SchemaKey) -> Schema | ResolutionFailure: ...
+
+
 class _Family(NamedTuple):
     kind: Kind
     vendor: str
@@ -73,7 +79,7 @@ class _State:
 class Families:
     """Remembers what it derived. Not thread-safe: one loader, one thread."""
 
-    def __init__(self, resolver: Resolver, encoding: Encoding) -> None:
+    def __init__(self, resolver: Schemas, encoding: Encoding) -> None:
         self._resolver = resolver
         self._encoding = encoding
         self._states: dict[_Family, _State] = {}

@@ -7,7 +7,7 @@ from backbone.bus import open_bus
 from backbone.iglu import build_resolver
 from backbone.settings import Settings
 from loader.app import Loader
-from loader.settings import LoaderSettings
+from loader.settings import LoaderSettings, WarehouseSettings
 from loader.warehouses.ducklake import DuckLake
 
 log = logging.getLogger("snowmelt.loader")
@@ -23,7 +23,7 @@ def run(settings: Settings) -> int:
     resolver = build_resolver(settings.iglu)
     try:
         warehouse = DuckLake(settings.data.warehouse, own.known_events)
-        loader = Loader(open_bus(settings), warehouse, resolver, own)
+        loader = Loader(open_bus(settings), warehouse, resolver, own, settings.section("warehouse", WarehouseSettings).max_fields)
         log.info("loading into %s", settings.data.warehouse)
         try:
             loader.run(stop.is_set)

@@ -104,6 +104,17 @@ class Resolver:
                 entry.answer = self._ask_all(key, entry, now)
             return entry.answer
 
+    def at_hand(self, key: SchemaKey) -> Schema | ResolutionFailure | None:
+        """What is known without asking a server, None if nothing is; never waits. A schema may be past its time to live."""
+        entry = self._entries.get(key) or self._new_entry(key, time.monotonic())
+        if not entry.lock.acquire(blocking=False):
+            return None
+        try:
+            now = entry.used = time.monotonic()
+            return entry.answer if entry.answer is not None and now < entry.fresh_until else self._told(key, entry, now)
+        finally:
+            entry.lock.release()
+
     def family(self, vendor: str, name: str, model: int) -> list[SchemaKey]:
         """All versions of one model, ascending: listed in folders; in HTTP registries probed from M-0-0 upwards.
 
@@ -170,6 +181,19 @@ class Resolver:
                 break
         entry.fresh_until = fresh_until
         return answer if answer is not None else ResolutionFailure(tuple(_attempts(*pair) for pair in sorted(asked, key=_name)))
+
+    def _told(self, key: SchemaKey, entry: _Entry, now: float) -> Schema | ResolutionFailure | None:
+        asked: list[tuple[str, _Told]] = []
+        for registry in sorted(self._registries, key=lambda known: _order(known, key.vendor)):
+            told = entry.told.setdefault(registry, _Told())
+            if isinstance(registry, FolderRegistry):
+                self._look(registry, key, told)
+            elif told.schema is None and now >= told.ask_again:
+                return None
+            if told.schema is not None:
+                return told.schema
+            asked.append((registry.place.name, told))
+        return ResolutionFailure(tuple(_attempts(*pair) for pair in sorted(asked, key=_name)))
 
     def _look(self, registry: FolderRegistry, key: SchemaKey, told: _Told) -> None:
         """Reads the folder if it changed; a file that became unreadable or broken leaves the last good schema in place."""

@@ -12,9 +12,9 @@ import orjson
 from backbone.schema_types import Type
 from loader.casting import Encoding
 from loader.deduplicate import VOLATILE, Known, distinct, same_event_sql
-from loader.evolve import grown
 from loader.instants import date_text, instant_text
 from loader.warehouses.ducklake_catalog import WarehouseUnavailable, open_writer
+from loader.warehouses.ducklake_columns import alter, read_columns, shapes
 from loader.warehouses.ducklake_failed import FailedTable
 from loader.warehouses.ducklake_rows import RowReader, encode
 from loader.warehouses.ducklake_types import (
@@ -22,13 +22,11 @@ from loader.warehouses.ducklake_types import (
     TIMESTAMP,
     UNNAMED,
     identifier,
-    path_text,
-    shape_in_table,
     shape_of,
     type_text,
 )
 from loader.warehouses.ducklake_upkeep import Upkeep
-from loader.warehouses.protocol import Batch, Change, Column, Encoded, Row, RowsRefused, Shape, Stored
+from loader.warehouses.protocol import Batch, Column, Encoded, Row, RowsRefused, Shape, Stored
 
 log = logging.getLogger("snowmelt.loader")
 
@@ -50,7 +48,7 @@ class DuckLake:
         self._reader = RowReader(self._connection, folder / "incoming.ndjson")
         self._failed = FailedTable(self._connection, self._reader)
         self._upkeep = Upkeep(self._connection)
-        self._columns = self._read_columns()
+        self._columns = read_columns(self._connection, EVENTS)
         self._known = Known(known_events)
         self._horizon: str | None = None
         self._remember_latest(known_events)
@@ -60,6 +58,9 @@ class DuckLake:
 
     def columns(self) -> Mapping[str, Column]:
         return self._columns
+
+    def failed_columns(self) -> Mapping[str, Column]:
+        return self._failed.columns
 
     def encode(self, row: Row) -> bytes:
         return encode(row)
@@ -73,9 +74,10 @@ class DuckLake:
         try:
             run("BEGIN")
             for change in batch.changes:
-                self._apply(change, columns)
+                alter(self._connection, EVENTS, change, columns)
             rows = self._new_events(distinct(batch.rows), columns)
             self._insert(rows, batch, columns)
+            self._failed.evolve(batch.failed_changes)
             self._failed.remove_replayed(batch.replayed)
             failed = self._failed.upsert(self._not_landed(batch.failed), batch.load_tstamp)
             recovered = self._failed.remove_landed(rows)
@@ -83,6 +85,8 @@ class DuckLake:
             run("COMMIT")
         except duckdb.Error as problem:
             self._roll_back()
+            if _of_data(problem) and self._failed.reduce_refused(batch):
+                return self.store(batch)
             self._explain(problem, batch, columns)
         self._columns = columns
         self._known.add(row.event_id for row in rows)
@@ -98,9 +102,9 @@ class DuckLake:
         os.close(self._lock)
 
     def _create_tables(self) -> None:
-        shapes = {**ATOMIC_SHAPES, "load_tstamp": TIMESTAMP}
+        every = {**ATOMIC_SHAPES, "load_tstamp": TIMESTAMP}
         columns = ", ".join(
-            f"{identifier(name)} {type_text(shape)}{' NOT NULL' if name in _REQUIRED else ''}" for name, shape in shapes.items()
+            f"{identifier(name)} {type_text(shape)}{' NOT NULL' if name in _REQUIRED else ''}" for name, shape in every.items()
         )
         run = self._connection.execute
         run(f"CREATE TABLE IF NOT EXISTS {EVENTS} ({columns})")
@@ -109,17 +113,6 @@ class DuckLake:
         # Rewritten with every batch: kept in the catalog instead of a Parquet file each time.
         run(f"CALL lake.set_option('data_inlining_row_limit', 1000, table_name => '{POSITIONS}')")
 
-    def _read_columns(self) -> dict[str, Column]:
-        table = self._connection.table(EVENTS)
-        families = dict(
-            self._connection.execute(
-                "SELECT column_name, comment FROM duckdb_columns() WHERE database_name = 'lake' AND table_name = ?", [EVENTS]
-            ).fetchall()
-        )
-        return {
-            name: Column(shape_in_table(kind), families.get(name)) for name, kind in zip(table.columns, table.types, strict=True)
-        }
-
     def _remember_latest(self, count: int) -> None:
         query = f"SELECT event_id, load_tstamp::VARCHAR FROM {EVENTS} ORDER BY load_tstamp DESC LIMIT {count}"
         cursor = self._connection.execute(query)
@@ -127,22 +120,10 @@ class DuckLake:
             self._known.add(row[0] for row in rows)
             self._horizon = rows[-1][1]
 
-    def _apply(self, change: Change, columns: dict[str, Column]) -> None:
-        """Adds a column or a field of one; `columns` follows."""
-        run = self._connection.execute
-        run(f"ALTER TABLE {EVENTS} ADD COLUMN {path_text(change.path)} {type_text(change.shape)}")
-        name, *rest = change.path
-        if rest:
-            old = columns[name]
-            columns[name] = Column(grown(old.shape, tuple(rest), change.shape), old.family)
-        else:
-            columns[name] = Column(change.shape, change.family)
-            run(f"COMMENT ON COLUMN {EVENTS}.{identifier(name)} IS '{(change.family or '').replace(chr(39), chr(39) * 2)}'")
-
     def _insert(self, rows: Sequence[Encoded], batch: Batch, columns: Mapping[str, Column]) -> None:
         if rows:
             lines = [row.data for row in rows]
-            names, select = self._reader.select_encoded(lines, batch.names, _shapes(columns))
+            names, select = self._reader.select_encoded(lines, batch.names, shapes(columns))
             targets = ", ".join((*map(identifier, names), "load_tstamp"))
             now = f"TIMESTAMPTZ '{batch.load_tstamp}+00'"
             self._connection.execute(f"INSERT INTO {EVENTS} ({targets}) {select(now)}")
@@ -160,7 +141,7 @@ class DuckLake:
         run = self._connection.execute
         run(f"CREATE OR REPLACE TEMP TABLE suspects AS SELECT *, 0 AS suspect FROM {EVENTS} LIMIT 0")
         numbered = [{**orjson.loads(row.data), "suspect": number} for number, row in enumerate(suspects)]
-        names, select = self._reader.select(numbered, {**_shapes(columns), "suspect": ATOMIC_SHAPES["txn_id"]})
+        names, select = self._reader.select(numbered, {**shapes(columns), "suspect": ATOMIC_SHAPES["txn_id"]})
         run(f"INSERT INTO suspects ({', '.join(map(identifier, names))}) {select()}")
         condition = same_event_sql("s", "e", [identifier(name) for name in columns if name not in VOLATILE])
         since = f"AND e.load_tstamp >= TIMESTAMPTZ '{self._horizon}'" if self._horizon else ""
@@ -195,12 +176,12 @@ class DuckLake:
         if isinstance(problem, duckdb.InternalError | duckdb.FatalException):
             raise problem
         refused = []
-        if isinstance(problem, duckdb.DataError | duckdb.InvalidInputException | duckdb.ConstraintException):
-            refused = self._reader.refused([row.data for row in batch.rows], batch.names, _shapes(columns))
+        if _of_data(problem):
+            refused = self._reader.refused([row.data for row in batch.rows], batch.names, shapes(columns))
         if refused:
             raise RowsRefused(refused) from problem
         raise WarehouseUnavailable(f"the transaction failed: {type(problem).__name__}") from problem
 
 
-def _shapes(columns: Mapping[str, Column]) -> dict[str, Shape]:
-    return {name: column.shape for name, column in columns.items()}
+def _of_data(problem: duckdb.Error) -> bool:
+    return isinstance(problem, duckdb.DataError | duckdb.InvalidInputException | duckdb.ConstraintException)

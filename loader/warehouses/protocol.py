@@ -66,6 +66,8 @@ class Batch:
     changes: list[Change] = field(default_factory=list)
     failed: list[Row] = field(default_factory=list)
     """Rows for the table `failed_events`, see `loader.failed_events`."""
+    failed_changes: list[Change] = field(default_factory=list)
+    """Of that table."""
     replayed: list[tuple[str, int]] = field(default_factory=list)
     """(failure key, attempts) of failed payloads that were sent again: their rows go, unless they failed again meanwhile."""
     positions: Mapping[str, int] = field(default_factory=dict)
@@ -105,6 +107,9 @@ class Warehouse(Protocol):
 
     def columns(self) -> Mapping[str, Column]:
         """Of the `events` table."""
+
+    def failed_columns(self) -> Mapping[str, Column]:
+        """Of the `failed_events` table."""
 
     def encode(self, row: Row) -> bytes:
         """One row of `events`."""
