@@ -1,15 +1,14 @@
 """Failed events sent back to where they were refused."""
 
 import datetime
-import json
 from pathlib import Path
 from typing import Any
 
 import pytest
+from bad_rows import request_without_events, schema_violation, size_violation
 
 from backbone import thrift
 from backbone.bus import open_bus
-from backbone.event import COLUMNS
 from backbone.iglu import build_resolver
 from backbone.settings import Settings, load
 from loader.app import Loader
@@ -19,7 +18,6 @@ from loader.warehouses.ducklake import DuckLake
 from loader.warehouses.ducklake_catalog import open_reader
 
 CART = "iglu:com.acme/cart/jsonschema/1-0-0"
-BADROWS = "iglu:com.snowplowanalytics.snowplow.badrows"
 ID = "0f0e0d0c-0b0a-4908-8706-050403020100"
 OTHER = "1f0e0d0c-0b0a-4908-8706-050403020100"
 
@@ -67,51 +65,7 @@ def works(tmp_path: Path, schemas: Any) -> Works:
 
 
 def violation(event_id: str = ID, schema: str = CART, at: str = "2026-01-01T10:00:01.000Z") -> bytes:
-    raw = {
-        "vendor": "com.snowplowanalytics.snowplow",
-        "version": "tp2",
-        "parameters": [{"name": "e", "value": "pv"}, {"name": "eid", "value": event_id}],
-        "contentType": None,
-        "loaderName": "ssc-3.4.0",
-        "encoding": "UTF-8",
-        "hostname": None,
-        "timestamp": "2026-01-01T10:00:00.000Z",
-        "ipAddress": None,
-        "useragent": None,
-        "refererUri": None,
-        "headers": [],
-        "userId": None,
-    }
-    report = {"message": "m", "path": "$.a", "keyword": "type", "targets": []}
-    messages = [{"schemaKey": schema, "error": {"error": "ValidationError", "dataReports": [report]}}]
-    data = {
-        "processor": {"artifact": "snowmelt-enricher", "version": "0.1.0"},
-        "failure": {"timestamp": at, "messages": messages},
-        "payload": {"enriched": {**dict.fromkeys(COLUMNS), "event_id": event_id}, "raw": raw},
-    }
-    return json.dumps({"schema": f"{BADROWS}/schema_violations/jsonschema/2-0-1", "data": data}).encode()
-
-
-def rejected_request(vendor: str = "com.acme") -> bytes:
-    payload = {
-        "vendor": vendor,
-        "version": "v1",
-        "querystring": [],
-        "contentType": "application/json",
-        "body": '{"a":1}',
-        "collector": "ssc",
-        "encoding": "UTF-8",
-        "hostname": None,
-        "timestamp": "2026-01-01T09:59:00.000Z",
-        "ipAddress": None,
-        "useragent": None,
-        "refererUri": None,
-        "headers": [],
-        "networkUserId": None,
-    }
-    failure = {"timestamp": "2026-01-01T10:00:00.000Z", "vendor": vendor, "version": "v1", "messages": []}
-    data = {"processor": {"artifact": "snowmelt-enricher", "version": "0.1.0"}, "failure": failure, "payload": payload}
-    return json.dumps({"schema": f"{BADROWS}/adapter_failures/jsonschema/1-0-0", "data": data}).encode()
+    return schema_violation(schema, {"e": "pv", "eid": event_id}, at, event_id=event_id)
 
 
 def test_an_event_the_loader_refused_lands_once_after_its_schema_came(works: Works, schemas: Any, line: Any) -> None:
@@ -147,7 +101,7 @@ def test_an_event_the_enricher_refused_goes_back_as_the_request_it_was(works: Wo
 
 @pytest.mark.parametrize("load_between", [False, True], ids=["at-once", "after-the-loader-saw-it"])
 def test_replaying_twice_sends_a_whole_payload_once(works: Works, load_between: bool) -> None:
-    works.send(("bad", rejected_request()))
+    works.send(("bad", request_without_events()))
     works.load()
     assert works.replay().to_enricher == 1
     if load_between:
@@ -158,27 +112,27 @@ def test_replaying_twice_sends_a_whole_payload_once(works: Works, load_between: 
 
 
 def test_the_row_of_a_replayed_payload_goes_and_comes_back_if_it_fails_again(works: Works) -> None:
-    works.send(("bad", rejected_request()))
+    works.send(("bad", request_without_events()))
     works.load()
     works.replay()
     works.load()
     assert works.sql("SELECT count(*) FROM failed_events") == [(0,)]
-    works.send(("bad", rejected_request()))
+    works.send(("bad", request_without_events()))
     works.load()
     assert works.sql("SELECT count(*) FROM failed_events") == [(1,)]
 
 
 def test_a_failure_that_overtakes_the_message_of_its_replay_is_kept(works: Works) -> None:
-    works.send(("bad", rejected_request()))
+    works.send(("bad", request_without_events()))
     works.load()
     works.replay()
-    works.send(("bad", rejected_request()))  # in the enricher's log, read before the replay's
+    works.send(("bad", request_without_events()))  # in the enricher's log, read before the replay's
     works.load()
     assert works.sql("SELECT count(*) FROM failed_events") == [(1,)]
 
 
 def test_killed_between_two_commits_the_next_replay_sends_only_the_rest(works: Works, monkeypatch: pytest.MonkeyPatch) -> None:
-    works.send(*(("bad", rejected_request(f"com.acme{at}")) for at in range(5)))
+    works.send(*(("bad", request_without_events(f"com.acme{at}")) for at in range(5)))
     works.load()
     monkeypatch.setattr("loader.replay._CHUNK", 2)
     from backbone.bus.log_writer import LogPublisher
@@ -201,9 +155,7 @@ def test_killed_between_two_commits_the_next_replay_sends_only_the_rest(works: W
 
 
 def test_what_was_cut_cannot_be_replayed_and_says_why(works: Works) -> None:
-    failure = {"timestamp": "2026-01-01T10:00:00.000Z", "maximumAllowedSizeBytes": 1, "actualSizeBytes": 2, "expectation": "e"}
-    data = {"processor": {"artifact": "snowmelt-collector", "version": "0.1.0"}, "failure": failure, "payload": "cut"}
-    works.send(("bad", json.dumps({"schema": f"{BADROWS}/size_violation/jsonschema/1-0-0", "data": data}).encode()))
+    works.send(("bad", size_violation("snowmelt-collector")))
     works.load()
     summary = works.replay()
     assert (summary.selected, summary.sent) == (1, 0)
