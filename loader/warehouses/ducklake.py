@@ -47,7 +47,7 @@ class DuckLake:
         self._create_tables()
         self._reader = RowReader(self._connection, folder / "incoming.ndjson")
         self._failed = FailedTable(self._connection, self._reader)
-        self._upkeep = Upkeep(self._connection)
+        self._upkeep = Upkeep(folder)
         self._columns = read_columns(self._connection, EVENTS)
         self._known = Known(known_events)
         self._horizon: str | None = None

@@ -38,7 +38,7 @@ def open_writer(folder: Path) -> tuple[duckdb.DuckDBPyConnection, int]:
     except OSError:
         os.close(lock)
         raise ConfigurationError([Fault(str(folder), "data.folder", "another loader is writing this warehouse")]) from None
-    return _attached(folder, read_only=False), lock
+    return attached(folder, read_only=False), lock
 
 
 def open_reader(folder: Path) -> duckdb.DuckDBPyConnection:
@@ -49,11 +49,14 @@ def open_reader(folder: Path) -> duckdb.DuckDBPyConnection:
     warehouse = folder / "warehouse"
     if not (warehouse / "catalog.sqlite").exists():
         raise NoWarehouse(f"no warehouse in {folder} yet: nothing has been loaded")
-    return _attached(warehouse, read_only=True)
+    return attached(warehouse, read_only=True)
 
 
-def _attached(folder: Path, read_only: bool) -> duckdb.DuckDBPyConnection:
-    """Attaching takes the catalog's lock for a moment: tried again for some seconds."""
+def attached(folder: Path, read_only: bool) -> duckdb.DuckDBPyConnection:
+    """A DuckDB instance of its own. Raises WarehouseUnavailable.
+
+    Attaching takes the catalog's lock for a moment: tried again for some seconds.
+    """
     for attempt in range(_ATTEMPTS):
         connection = duckdb.connect()
         try:

@@ -1,12 +1,19 @@
 """Housekeeping between batches: many small commits leave many small files, which are merged and then removed.
 
 A merged file stays for as long as a reader may still be looking at an older snapshot.
+
+DuckLake (of DuckDB 1.5.5) remembers the catalog by schema version, and flushing inlined rows makes it remember one that is too
+old: files merged after that in the same instance lose the columns it does not have, values included. So each of the two has an
+instance of its own, which is thrown away, and the loader's never does either.
 """
 
 import logging
 import time
+from pathlib import Path
 
 import duckdb
+
+from loader.warehouses.ducklake_catalog import WarehouseUnavailable, attached
 
 log = logging.getLogger("snowmelt.loader")
 
@@ -17,8 +24,9 @@ _KEPT = "15 minutes"
 
 
 class Upkeep:
-    def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
-        self._connection = connection
+    def __init__(self, folder: Path) -> None:
+        """`folder`: the warehouse's, whose lock the caller holds."""
+        self._folder = folder
         self._commits = 0
         self._last = time.monotonic()
 
@@ -32,13 +40,16 @@ class Upkeep:
 
     def run(self) -> None:
         self._commits, self._last = 0, time.monotonic()
+        merge = f"CALL ducklake_merge_adjacent_files('lake', max_file_size => {_SMALL_FILE})"
+        expire = f"CALL ducklake_expire_snapshots('lake', older_than => now() - INTERVAL '{_KEPT}')"
+        clean_up = f"CALL ducklake_cleanup_old_files('lake', older_than => now() - INTERVAL '{_KEPT}')"
         try:
-            for statement in (
-                "CALL ducklake_flush_inlined_data('lake')",
-                f"CALL ducklake_merge_adjacent_files('lake', max_file_size => {_SMALL_FILE})",
-                f"CALL ducklake_expire_snapshots('lake', older_than => now() - INTERVAL '{_KEPT}')",
-                f"CALL ducklake_cleanup_old_files('lake', older_than => now() - INTERVAL '{_KEPT}')",
-            ):
-                self._connection.execute(statement).fetchall()
-        except duckdb.Error as problem:
+            self._alone("CALL ducklake_flush_inlined_data('lake')")
+            self._alone(merge, expire, clean_up)
+        except (duckdb.Error, WarehouseUnavailable) as problem:
             log.warning("housekeeping of the warehouse failed, it will be tried again: %s", type(problem).__name__)
+
+    def _alone(self, *statements: str) -> None:
+        with attached(self._folder, read_only=False) as connection:
+            for statement in statements:
+                connection.execute(statement).fetchall()
