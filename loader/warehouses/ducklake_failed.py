@@ -121,9 +121,9 @@ class FailedTable:
     def _merge(self, rows: Sequence[Row], now: str) -> None:
         """Into the temporary table `merged`: each row and its partner in the table, each completed by the other."""
         names, select = self._reader.select(rows, {**shapes(self._altered), **_MERGE})
-        self._run(f"CREATE OR REPLACE TEMP TABLE arriving AS {select(f'{now} AS load_tstamp')}")
-        merged = ", ".join(_merged(name, name == "load_tstamp" or name in names) for name in self._altered)
-        join = f"arriving a JOIN {FAILED} t ON t.failure_key = a.partner"
+        names = [*names, "load_tstamp"]
+        merged = ", ".join(_merged(name, name in names) for name in self._altered)
+        join = f"({select(now)}) AS a({', '.join(map(identifier, names))}) JOIN {FAILED} t ON t.failure_key = a.partner"
         self._run(f"CREATE OR REPLACE TEMP TABLE merged AS SELECT {merged} FROM {join}")
 
     def _known(self, rows: Sequence[Row]) -> list[_Known]:

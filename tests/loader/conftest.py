@@ -16,7 +16,7 @@ from backbone.iglu.registries import FolderRegistry, Place
 from backbone.iglu.resolver import Resolver
 from backbone.selfdescribing import SelfDescribing, parse_key
 from loader.app import Loader
-from loader.settings import LoaderSettings
+from loader.settings import LoaderSettings, WarehouseSettings
 from loader.warehouses.ducklake import DuckLake
 from loader.warehouses.ducklake_catalog import open_reader
 
@@ -72,6 +72,7 @@ class Station:
         self.publisher = self.bus.publisher("enricher")
         self.settings = LoaderSettings(batch_seconds=0.0, known_events=1000)
         self.resolver: Any = Resolver([FolderRegistry(Place("test"), schemas.folder)])
+        self.max_fields = WarehouseSettings().max_fields
         self.totals: Any = None
         self._reader: duckdb.DuckDBPyConnection | None = None
 
@@ -83,7 +84,8 @@ class Station:
         self.publisher.commit(records)
 
     def load(self) -> None:
-        loader = Loader(self.bus, DuckLake(self.folder / "warehouse", self.settings.known_events), self.resolver, self.settings)
+        warehouse = DuckLake(self.folder / "warehouse", self.settings.known_events)
+        loader = Loader(self.bus, warehouse, self.resolver, self.settings, self.max_fields)
         try:
             loader.run(lambda: True)
         finally:
