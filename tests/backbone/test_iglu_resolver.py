@@ -220,3 +220,43 @@ def test_closing_closes_the_registries() -> None:
     resolver = Resolver([remote])
     resolver.close()
     failure(resolver.lookup(key()))
+
+
+def test_what_is_at_hand_asks_no_server(tmp_path: Path) -> None:
+    remote = Remote("remote", has("1-0-0"))
+    resolver = Resolver([remote, FolderRegistry(Place("local"), tmp_path)])
+    assert resolver.at_hand(key()) is None
+    assert not remote.asked
+    found = resolver.lookup(key())
+    assert resolver.at_hand(key()) is found
+    put(tmp_path, "1-0-1")
+    assert schema(resolver.at_hand(key("1-0-1"))).registry == "local"
+
+
+def test_a_schema_past_its_time_to_live_is_still_at_hand_and_an_absence_is_not() -> None:
+    remote = Remote("remote", has("1-0-0"))
+    resolver = Resolver([remote], CachePolicy(10, 0.01))
+    found = resolver.lookup(key())
+    failure(resolver.lookup(key("1-0-1")))
+    failure(resolver.at_hand(key("1-0-1")))
+    time.sleep(0.02)
+    assert resolver.at_hand(key()) is found
+    assert resolver.at_hand(key("1-0-1")) is None
+
+
+def test_what_a_server_is_being_asked_is_not_at_hand() -> None:
+    asked, answers = threading.Event(), threading.Event()
+
+    def slow(key: SchemaKey) -> Answer:
+        asked.set()
+        answers.wait(10)
+        return {"title": "late"}
+
+    resolver = Resolver([Remote("slow", slow)])
+    asking = threading.Thread(target=resolver.lookup, args=(key(),))
+    asking.start()
+    asked.wait(10)
+    assert resolver.at_hand(key()) is None
+    answers.set()
+    asking.join()
+    assert schema(resolver.at_hand(key())).document == {"title": "late"}
