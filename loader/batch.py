@@ -18,6 +18,7 @@ from loader.evolve import family_name, follow, place
 from loader.failed_columns import FailedColumns
 from loader.replay import replayed
 from loader.rows import Way, Ways, cast_event, way_to
+from loader.settings import WarehouseSettings
 from loader.warehouses.protocol import Batch, Column, Row, Warehouse
 
 log = logging.getLogger("snowmelt.loader")
@@ -31,7 +32,7 @@ _PORTION = 200
 class Batches:
     """Makes batches. Remembers schemas and columns, nothing of the data."""
 
-    def __init__(self, resolver: Resolver, warehouse: Warehouse, max_fields: int) -> None:
+    def __init__(self, resolver: Resolver, warehouse: Warehouse, max_fields: int = WarehouseSettings().max_fields) -> None:
         """`max_fields`: how wide a table may become (`warehouse.max_fields`)."""
         self.failed_columns = FailedColumns(resolver, warehouse, max_fields)
         self._families = Families(resolver, warehouse.encoding)

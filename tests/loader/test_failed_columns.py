@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from bad_rows import schema_violation
+from pipeline import eventually
 from registry_doubles import DOWN, Remote
 
 from backbone import tsv
@@ -161,8 +162,7 @@ def test_a_registry_that_hangs_is_not_waited_for_and_what_it_says_later_counts(s
     assert asked.is_set()
     assert station.one("SELECT contexts IS NOT NULL FROM failed_events") is True
     answers.set()
-    while station.resolver.at_hand(parse_key(USER)) is None:
-        threading.Event().wait(0.01)
+    eventually(lambda: station.resolver.at_hand(parse_key(USER)), 10, 0.01)
     station.send(("failed", line(entities=[(USER, {"name": "Bob"})], app_id="2")))
     station.load()
     assert station.one("SELECT contexts_com_acme_user_1[1].name FROM failed_events WHERE app_id = '2'") == "Bob"

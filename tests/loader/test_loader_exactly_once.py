@@ -146,7 +146,8 @@ def test_readers_in_other_processes_see_whole_batches_while_rows_arrive(station:
 def service(folder: Path, schemas: Path) -> subprocess.Popen[bytes]:
     program = (
         "import sys, logging; from pathlib import Path\n"
-        "from backbone.settings import load; from loader.settings import *; from loader.main import run\n"
+        "from backbone.settings import load; from loader.main import run\n"
+        "from loader.settings import LoaderSettings, WarehouseSettings\n"
         "flags = {'data.folder': sys.argv[1], 'iglu.schemas': [sys.argv[2]]}\n"
         "flags |= {'loader.batch_seconds': 0.05, 'loader.batch_records': 700}\n"
         "sys.exit(run(load(None, {'loader': LoaderSettings, 'warehouse': WarehouseSettings}, environment={}, flags=flags)))"
