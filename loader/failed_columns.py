@@ -4,6 +4,7 @@ The table grows by itself, apart from `events`, and never in the way of anything
 or would make the table wider than allowed stays in the JSON columns, which hold everything in any case.
 """
 
+import logging
 from collections.abc import Iterable
 
 from backbone.column_names import Kind
@@ -17,6 +18,8 @@ from loader.failed_events import joined
 from loader.rows import Way, Ways, cast_event, way_to
 from loader.schemas_at_hand import SchemasAtHand
 from loader.warehouses.protocol import Batch, Column, Row, Warehouse
+
+log = logging.getLogger("snowmelt.loader")
 
 _Key = tuple[Kind, SchemaKey]
 
@@ -51,7 +54,11 @@ class FailedColumns:
         self._done = len(batch.failed)
 
     def _typed(self, event: EnrichedEvent) -> Row:
-        typed, _ = cast_event(event, self._ways)
+        try:
+            typed, _ = cast_event(event, self._ways)
+        except Exception as problem:  # whatever it is, the row is worth keeping, and the batch is others' too
+            log.warning("a failed event cannot be typed: %s", type(problem).__name__)
+            return {}
         return {name: value for name, value in typed.items() if value != []}
 
     def _find_ways(self, events: Iterable[EnrichedEvent], batch: Batch) -> None:
@@ -75,6 +82,9 @@ class FailedColumns:
         try:
             outcome = self._families.outcome(kind, key)
         except RegistryUnavailable:
+            return None
+        except Exception as problem:
+            log.warning("columns of failed_events for %s cannot be made: %s", key.uri, type(problem).__name__)
             return None
         return outcome if isinstance(outcome, Target) else None
 
