@@ -16,6 +16,7 @@ from backbone.errors import TransientError
 from backbone.iglu.resolver import Resolver
 from loader.batch import Batches, Limits
 from loader.built import Built
+from loader.failed_columns import FailedColumns
 from loader.lots import Lot, Records, Returning
 from loader.metrics import LoaderMetrics
 from loader.settings import LoaderSettings
@@ -70,6 +71,7 @@ class Loader:
         self._warehouse = warehouse
         self._settings = settings
         self._batches = Batches(resolver, warehouse, Limits(max_fields, self._room), settings.choices)
+        self._failed_columns = FailedColumns(resolver, warehouse, max_fields)
         self._watch = Watch(self._batches.lookups, settings.waiting_days)
         self._positions = warehouse.positions()
         warehouse.count_from(openings(bus, self._positions, warehouse.counted_logs()))
@@ -183,12 +185,15 @@ class Loader:
         positions = {**self._positions, **lot.consumed()}
         built.batch.positions = positions
         built.batch.read = lot.read()
+        self._failed_columns.begin_batch()
+        self._failed_columns.fill(built.batch)
         started = time.monotonic()
         try:
             stored = self._warehouse.store(built.batch)
         except RowsRefused as refused:
             log.warning("the warehouse refuses %d rows; they become failed events", len(refused.rows))
             built.refuse(refused.rows)
+            self._failed_columns.fill(built.batch)
             stored = self._warehouse.store(built.batch)
         self._positions = positions
         self._subscription.ack(positions)

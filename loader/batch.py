@@ -10,18 +10,18 @@ from backbone.badrow import Processor, processor
 from backbone.bus.protocol import Record
 from backbone.column_names import Kind
 from backbone.iglu.resolver import WATCH_SECONDS, Resolver
-from backbone.schema_types import JSON, Array
+from backbone.schema_types import JSON
 from backbone.selfdescribing import SchemaKey
 from loader import badrows, replay_messages, surprises
 from loader.built import Built, failed_row
 from loader.columns import Families, LeftOut, Outcome, Target
 from loader.criteria import LOAD_ALL, Choices
 from loader.enriched import EnrichedEvent, Unreadable, parse, parse_leniently
-from loader.evolve import Placement, grown, place
+from loader.evolve import Placement, family_name, follow, place
 from loader.histories import Unresolved
 from loader.lookups import PATIENCE, Lookups
 from loader.overflow import OVERFLOW, Overflow, field_count
-from loader.rows import Way, Ways, cast_event
+from loader.rows import Way, Ways, cast_event, way_to
 from loader.waiting import Parking, missing
 from loader.warehouses.protocol import Batch, Change, Column, Table, Waiting
 
@@ -203,7 +203,7 @@ class Batches:
             return self._overflow(outcome.column, key, columns, batch)
         if not isinstance(outcome, Target):
             return None
-        family = f"iglu:{key.vendor}/{key.name}/jsonschema/{key.version.model}-*-*"
+        family = family_name(key)
         main = outcome.main
         if main is not None and main.name not in columns:
             columns[main.name] = Column(self._warehouse.shape(main.type), family)
@@ -215,15 +215,10 @@ class Batches:
             self._families.leave_out(kind, key)
             return self._way(kind, key, columns, batch)
         for change in placement.changes:
-            name, *rest = change.path
-            shape = grown(columns[name].shape, tuple(rest), change.shape) if rest else change.shape
-            columns[name] = Column(shape, family)
+            follow(columns, change)
         batch.changes.extend(placement.changes)
         self._announce(placement.column, placement.moved or "_recovered_" in placement.column, key)
-        inside = str(key.version) if outcome.versioned else None
-        kind_of_column = outcome.field.type
-        drops_null = kind == "entity" and isinstance(kind_of_column, Array) and kind_of_column.nullable
-        return Way(placement.column, outcome.cast, outcome.merged_key, inside, drops_null)
+        return way_to(placement.column, outcome, kind, key)
 
     def _fits(self, placement: Placement, columns: Mapping[str, Column]) -> bool:
         has = field_count(column.shape for name, column in columns.items() if name != OVERFLOW)

@@ -14,7 +14,7 @@ from math import isfinite
 from typing import Any, NamedTuple
 
 from backbone import jsontext
-from backbone.event import ATOMIC, COLUMNS, POSITION, Kind
+from backbone.event import ATOMIC, COLUMNS, JSON_COLUMNS, POSITION, Kind
 from backbone.selfdescribing import InvalidIglu, SelfDescribing, from_value
 
 MONEY = frozenset(
@@ -87,6 +87,11 @@ def parse_leniently(data: bytes) -> EnrichedEvent | None:
     return _read(line, cells)[0] if len(cells) == len(COLUMNS) else None
 
 
+def described(row: dict[str, Any]) -> EnrichedEvent:
+    """The self-describing data of a row of `failed_events`, read from its JSON columns; without atomic columns."""
+    return _with_described(EnrichedEvent("", {name: row[name] for name in JSON_COLUMNS if name in row}), [])
+
+
 def _read(line: str, cells: list[str]) -> tuple[EnrichedEvent, list[InvalidValue]]:
     row: dict[str, Any] = dict(zip(compress(COLUMNS, cells), filter(None, cells), strict=True))
     faults: list[InvalidValue] = []
@@ -104,13 +109,17 @@ def _read(line: str, cells: list[str]) -> tuple[EnrichedEvent, list[InvalidValue
     if len(faults) > 1:
         faults.sort(key=lambda fault: POSITION[fault.key])
     money.sort(key=POSITION.__getitem__)
-    event = EnrichedEvent(line, row, bad_money=tuple(money))
-    event.entities = _entities(row, "contexts", faults)
-    derived = _entities(row, "derived_contexts", faults)
+    return _with_described(EnrichedEvent(line, row, bad_money=tuple(money)), faults), faults
+
+
+def _with_described(event: EnrichedEvent, faults: list[InvalidValue]) -> EnrichedEvent:
+    """Moves self-describing data out of the row."""
+    event.entities = _entities(event.row, "contexts", faults)
+    derived = _entities(event.row, "derived_contexts", faults)
     event.entities += derived
     event.derived = len(derived)
-    event.event = _self_describing_event(row, faults)
-    return event, faults
+    event.event = _self_describing_event(event.row, faults)
+    return event
 
 
 def _integer(cell: str) -> int | None:

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 from backbone.schema_hash import text_hash
+from backbone.selfdescribing import SchemaKey
 from loader.columns import Target
 from loader.warehouses.protocol import Change, Column, ListOf, Record, Shape
 
@@ -22,6 +23,11 @@ class Placement(NamedTuple):
 
 class _Conflict(Exception):
     pass
+
+
+def family_name(key: SchemaKey) -> str:
+    """Of a column's family, as the table remembers it."""
+    return f"iglu:{key.vendor}/{key.name}/jsonschema/{key.version.model}-*-*"
 
 
 def place(columns: Mapping[str, Column], target: Target, family: str, shape: Shape) -> Placement | None:
@@ -63,3 +69,13 @@ def grown(shape: Shape, path: tuple[str, ...], added: Shape) -> Shape:
     head, *rest = path
     inner = grown(shape.fields[head], tuple(rest), added) if rest else added
     return Record({**shape.fields, head: inner})
+
+
+def follow(columns: dict[str, Column], change: Change) -> None:
+    """Makes `columns` what they are after the change."""
+    name, *rest = change.path
+    if rest:
+        old = columns[name]
+        columns[name] = Column(grown(old.shape, tuple(rest), change.shape), old.family)
+    else:
+        columns[name] = Column(change.shape, change.family)

@@ -32,8 +32,8 @@ OWN_COLUMNS = {
     "enriched_line": "VARCHAR",
 }
 """`original`: the complete bad row. `enriched_line`: what the loader refused, ready to be loaded again. The atomic columns and
-the three of self-describing data, as JSON, follow."""
-JSON_COLUMNS = ("contexts", "unstruct_event", "derived_contexts")
+the three of self-describing data, as JSON, follow; then typed columns for what of that data fits its schemas, see
+`loader.failed_columns`."""
 
 _VOLATILE_PARAMETERS = frozenset(("stm",))
 _EVENT_KINDS = ("schema_violations", "enrichment_failures")

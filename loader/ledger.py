@@ -20,8 +20,8 @@ Over all cells, `received + twins` is the number of records read from the bus: e
 | `duplicates` | events dropped since they are there already, and failures of events that have landed |
 | `parked`, `unparked` | events that began to wait for a schema; that ended it, and are now loaded, failed or duplicates |
 | `twins` | lines of the `failed` stream: each tells once more of an event whose bad row is received |
-| `incomplete` | rows of `failed_events` made of such a line, its bad row not having come yet |
-| `completed` | those of them that gave way to the row made of the bad row |
+| `incomplete` | rows of `failed_events` made of such a line, alone or joined to the row of its bad row |
+| `completed` | rows that gave way to one joined of both |
 | `replaced` | failures that gave way to a newer one of the same event or payload |
 | `recovered` | rows that left `failed_events` since their event landed or their payload was sent again |
 

@@ -15,8 +15,9 @@ from loader.file_load import FileLoad, Rules
 from loader.line_file import opened
 from loader.preview import Preview
 from loader.settings import LoaderSettings, WarehouseSettings
-from loader.warehouses.ducklake import DuckLake, table_columns
+from loader.warehouses.ducklake import EVENTS, DuckLake
 from loader.warehouses.ducklake_catalog import NoWarehouse, open_reader
+from loader.warehouses.ducklake_columns import read_columns
 from loader.warehouses.ducklake_types import UNNAMED, shape_of
 from loader.warehouses.protocol import Column
 
@@ -94,6 +95,6 @@ def _columns_stored(settings: Settings) -> dict[str, Column]:
     except NoWarehouse:
         return {}
     try:
-        return table_columns(connection)
+        return read_columns(connection, EVENTS)
     finally:
         connection.close()

@@ -13,7 +13,6 @@ from typing import Any, NamedTuple
 from backbone.column_names import Kind, column_name
 from backbone.iglu.given_schemas import GivenSchemas, by_key
 from backbone.iglu.resolver import Resolver
-from backbone.schema_types import Array
 from backbone.selfdescribing import InvalidIglu, SchemaKey, SelfDescribing, parse_key
 from loader.columns import Families, Target
 from loader.criteria import LOAD_ALL, Choices
@@ -22,7 +21,7 @@ from loader.evolve import place
 from loader.histories import Unresolved
 from loader.legacy_casts import legacy_row
 from loader.lookups import Lookups
-from loader.rows import Way, Ways, cast_event
+from loader.rows import Way, Ways, cast_event, way_to
 from loader.warehouses import bigquery_types
 from loader.warehouses.bigquery_rows import refusal
 from loader.warehouses.protocol import Column
@@ -100,9 +99,7 @@ def _way(families: Families, kind: Kind, key: SchemaKey, columns: dict[str, Colu
     if placement is None:
         return Unresolved(key, None)
     columns.setdefault(placement.column, Column(shape, family))
-    drops_null = isinstance(outcome.field.type, Array) and outcome.field.type.nullable and kind == "entity"
-    inside = str(key.version) if outcome.versioned else None
-    return Way(placement.column, outcome.cast, outcome.merged_key, inside, drops_null)
+    return way_to(placement.column, outcome, kind, key)
 
 
 def _main_columns(ways: Ways, columns: dict[str, Column]) -> Iterator[str]:

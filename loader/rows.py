@@ -4,10 +4,11 @@ from typing import Any, NamedTuple
 
 from backbone import jsontext
 from backbone.column_names import Kind
-from backbone.schema_types import SCHEMA_VERSION
+from backbone.schema_types import SCHEMA_VERSION, Array
 from backbone.selfdescribing import SchemaKey
 from loader import badrows
 from loader.casting import Cast, CastError
+from loader.columns import Target
 from loader.enriched import EnrichedEvent
 from loader.histories import Unresolved
 from loader.overflow import OVERFLOW, Overflow
@@ -27,6 +28,14 @@ class Way(NamedTuple):
 
 
 Ways = dict[tuple[Kind, SchemaKey], "Way | Overflow | Unresolved | None"]
+
+
+def way_to(column: str, target: Target, kind: Kind, key: SchemaKey) -> Way:
+    """`column`: where the table has room for the target."""
+    stored = target.field.type
+    inside = str(key.version) if target.versioned else None
+    drops_null = kind == "entity" and isinstance(stored, Array) and stored.nullable
+    return Way(column, target.cast, target.merged_key, inside, drops_null)
 
 
 def cast_event(event: EnrichedEvent, ways: Ways) -> tuple[Row, list[dict[str, Any]]]:

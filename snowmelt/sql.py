@@ -4,7 +4,7 @@ import base64
 import csv
 import math
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from enum import StrEnum
@@ -79,7 +79,8 @@ class Answer:
             raise
         described = self._connection.description or []
         self.columns = tuple(str(column[0]) for column in described)
-        self.types = tuple(str(column[1]) for column in described)
+        self.forms = tuple(json_form(column[1]) for column in described)
+        """For each column, how its values are put in JSON's terms."""
 
     def _check(self, statement: str) -> None:
         import duckdb
@@ -116,15 +117,36 @@ def plain(problem: "duckdb.Error") -> str:
 
 
 def as_object(answer: Answer, row: Sequence[Any]) -> dict[str, Any]:
-    """A row by column name; a JSON column is parsed. Of columns with one name the last wins."""
-    return {
-        name: parsed(value) if kind == "JSON" and isinstance(value, str) else as_json(value)
-        for name, kind, value in zip(answer.columns, answer.types, row, strict=True)
-    }
+    """A row by column name; JSON is parsed, wherever it is. Of columns with one name the last wins."""
+    return {name: form(value) for name, form, value in zip(answer.columns, answer.forms, row, strict=True)}
 
 
-def parsed(text: str) -> Any:
+def as_texts(answer: Answer, row: Sequence[Any]) -> list[str | None]:
+    """The cells of a row to print; null is None."""
+    return [
+        None if value is None else as_text(form(value) if isinstance(value, (list, dict)) else value)
+        for form, value in zip(answer.forms, row, strict=True)
+    ]
+
+
+def json_form(kind: Any) -> Callable[[Any], Any]:
+    """`kind`: a type as DuckDB describes it. JSON in lists and structs comes as text, and is parsed."""
+    text = str(kind)
+    if text == "JSON":
+        return parsed
+    if "JSON" not in text or kind.id not in ("list", "struct"):
+        return as_json
+    inside = {name: json_form(inner) for name, inner in kind.children}
+    if kind.id == "struct":
+        return lambda value: None if value is None else {name: inside[name](inner) for name, inner in value.items()}
+    (item,) = inside.values()
+    return lambda value: None if value is None else [item(inner) for inner in value]
+
+
+def parsed(text: str | None) -> Any:
     """The value of a JSON column, numbers spelled as stored; text that is no JSON stays text."""
+    if text is None:
+        return None
     try:
         return jsontext.loads(text)[0]
     except jsontext.JsonError:
@@ -180,7 +202,7 @@ def print_csv(answer: Answer) -> None:
     writer = csv.writer(sys.stdout, lineterminator="\n")
     writer.writerow(answer.columns)
     for row in answer:
-        writer.writerow(["" if value is None else as_text(value) for value in row])
+        writer.writerow([cell or "" for cell in as_texts(answer, row)])
 
 
 def print_table(answer: Answer) -> None:
@@ -188,7 +210,7 @@ def print_table(answer: Answer) -> None:
         return print_records(answer)
     from rich.console import Console
 
-    rows = [[as_text(value) if value is not None else "" for value in row] for row in answer]
+    rows = [[cell or "" for cell in as_texts(answer, row)] for row in answer]
     Console().print(table(answer.columns, rows), soft_wrap=not sys.stdout.isatty())
     return print(f"{len(rows)} row{'' if len(rows) == 1 else 's'}")
 
@@ -198,9 +220,9 @@ def print_records(answer: Answer) -> None:
     widest = max(map(len, answer.columns))
     for number, row in enumerate(answer, start=1):
         print(f"── row {number} " + "─" * 40)
-        for name, value in zip(answer.columns, row, strict=True):
-            if value is not None:
-                print(f"{name:{widest}}  {as_text(value)}")
+        for name, cell in zip(answer.columns, as_texts(answer, row), strict=True):
+            if cell is not None:
+                print(f"{name:{widest}}  {cell}")
 
 
 def table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> Any:

@@ -12,10 +12,10 @@ import duckdb
 from backbone.bus.protocol import Stream
 from backbone.schema_types import Type
 from loader.casting import Encoding
-from loader.evolve import grown
 from loader.instants import date_text, instant_text
 from loader.ledger import Tally
 from loader.warehouses.ducklake_catalog import Doubt, WarehouseUnavailable, open_again, open_writer
+from loader.warehouses.ducklake_columns import alter, read_columns, shapes
 from loader.warehouses.ducklake_duplicates import Duplicates
 from loader.warehouses.ducklake_failed import FailedTable
 from loader.warehouses.ducklake_ledger import LedgerTables
@@ -26,8 +26,6 @@ from loader.warehouses.ducklake_types import (
     TIMESTAMP,
     UNNAMED,
     identifier,
-    path_text,
-    shape_in_table,
     shape_of,
     type_text,
 )
@@ -36,7 +34,6 @@ from loader.warehouses.ducklake_waiting import WaitingTable
 from loader.warehouses.protocol import (
     Batch,
     BatchRefused,
-    Change,
     Column,
     Encoded,
     Row,
@@ -91,6 +88,9 @@ class DuckLake:
     def columns(self) -> Mapping[str, Column]:
         return self._columns
 
+    def failed_columns(self) -> Mapping[str, Column]:
+        return self._failed.columns
+
     def encode(self, row: Row) -> bytes:
         return encode(row)
 
@@ -117,11 +117,12 @@ class DuckLake:
             tally = Tally()
             run("BEGIN")
             for change in batch.changes:
-                self._apply(change, columns)
+                alter(self._connection, EVENTS, change, columns)
             known = self._duplicates.using(self._connection, self._reader, columns)
-            rows = known.new_events(batch, lambda change: self._apply(change, columns))
+            rows = known.new_events(batch, lambda change: alter(self._connection, EVENTS, change, columns))
             self._insert(rows, batch, columns)
             tally.landed([row.cell for row in batch.rows], [row.cell for row in rows])
+            self._failed.evolve(batch.failed_changes)
             self._failed.remove_replayed(self._replays.store(batch.replayed), tally)
             new_failures = self._replays.counted(known.not_landed(batch.failed, batch.load_tstamp, tally))
             failed = self._failed.upsert(new_failures, batch.load_tstamp, tally)
@@ -131,6 +132,8 @@ class DuckLake:
             run("COMMIT")
         except duckdb.Error as problem:
             self._roll_back()
+            if _of_data(problem) and not self._reader.narrow and self._failed.reduce_refused(batch):
+                return self._store(batch)
             self._explain(problem, batch, columns)
         except Exception as problem:
             self._roll_back()
@@ -171,7 +174,7 @@ class DuckLake:
         self._replays = ReplayTables(self._connection, self._reader)
         self._ledger = LedgerTables(self._connection, self._reader)
         self._upkeep = Upkeep(self._folder)
-        self._columns = table_columns(self._connection)
+        self._columns = read_columns(self._connection, EVENTS)
 
     def _mend(self) -> None:
         """Opens the warehouse anew when an error of DuckDB's own has made the connection useless."""
@@ -187,9 +190,9 @@ class DuckLake:
         self._broken = False
 
     def _create_tables(self) -> None:
-        shapes = {**ATOMIC_SHAPES, "load_tstamp": TIMESTAMP}
+        every = {**ATOMIC_SHAPES, "load_tstamp": TIMESTAMP}
         columns = ", ".join(
-            f"{identifier(name)} {type_text(shape)}{' NOT NULL' if name in _REQUIRED else ''}" for name, shape in shapes.items()
+            f"{identifier(name)} {type_text(shape)}{' NOT NULL' if name in _REQUIRED else ''}" for name, shape in every.items()
         )
         run = self._connection.execute
         run(f"CREATE TABLE IF NOT EXISTS {EVENTS} ({columns})")
@@ -198,22 +201,10 @@ class DuckLake:
         # Rewritten with every batch: kept in the catalog instead of a Parquet file each time.
         run(f"CALL lake.set_option('data_inlining_row_limit', 1000, table_name => '{POSITIONS}')")
 
-    def _apply(self, change: Change, columns: dict[str, Column]) -> None:
-        """Adds a column or a field of one; `columns` follows."""
-        run = self._connection.execute
-        run(f"ALTER TABLE {EVENTS} ADD COLUMN {path_text(change.path)} {type_text(change.shape)}")
-        name, *rest = change.path
-        if rest:
-            old = columns[name]
-            columns[name] = Column(grown(old.shape, tuple(rest), change.shape), old.family)
-        else:
-            columns[name] = Column(change.shape, change.family)
-            run(f"COMMENT ON COLUMN {EVENTS}.{identifier(name)} IS '{(change.family or '').replace(chr(39), chr(39) * 2)}'")
-
     def _insert(self, rows: Sequence[Encoded], batch: Batch, columns: Mapping[str, Column]) -> None:
         if rows:
             lines = [row.data for row in rows]
-            names, select = self._reader.select_encoded(lines, batch.names, _shapes(columns))
+            names, select = self._reader.select_encoded(lines, batch.names, shapes(columns))
             targets = ", ".join((*map(identifier, names), "load_tstamp"))
             now = f"TIMESTAMPTZ '{batch.load_tstamp}+00'"
             self._connection.execute(f"INSERT INTO {EVENTS} ({targets}) {select(now)}")
@@ -233,7 +224,7 @@ class DuckLake:
 
     def _explain(self, problem: duckdb.Error, batch: Batch, columns: Mapping[str, Column]) -> NoReturn:
         """Raises WarehouseUnavailable, or RowsRefused if rows can be blamed, or BatchRefused."""
-        of_rows = isinstance(problem, duckdb.DataError | duckdb.InvalidInputException | duckdb.ConstraintException)
+        of_rows = _of_data(problem)
         self._broken = not of_rows and not isinstance(problem, duckdb.OperationalError)
         if self._doubt.is_transient(problem):
             raise WarehouseUnavailable(f"the transaction failed: {type(problem).__name__}") from problem
@@ -241,19 +232,11 @@ class DuckLake:
             if self._reader.narrow:
                 self._reader.narrow = False
                 raise _NotNarrow
-            refused = self._reader.refused([row.data for row in batch.rows], batch.names, _shapes(columns))
+            refused = self._reader.refused([row.data for row in batch.rows], batch.names, shapes(columns))
             if refused:
                 raise RowsRefused(refused) from problem
         raise BatchRefused(f"DuckDB: {type(problem).__name__}") from problem
 
 
-def table_columns(connection: duckdb.DuckDBPyConnection) -> dict[str, Column]:
-    """Of `events`."""
-    table = connection.table(EVENTS)
-    query = "SELECT column_name, comment FROM duckdb_columns() WHERE database_name = 'lake' AND table_name = ?"
-    families = dict(connection.execute(query, [EVENTS]).fetchall())
-    return {name: Column(shape_in_table(kind), families.get(name)) for name, kind in zip(table.columns, table.types, strict=True)}
-
-
-def _shapes(columns: Mapping[str, Column]) -> dict[str, Shape]:
-    return {name: column.shape for name, column in columns.items()}
+def _of_data(problem: duckdb.Error) -> bool:
+    return isinstance(problem, duckdb.DataError | duckdb.InvalidInputException | duckdb.ConstraintException)

@@ -1,17 +1,20 @@
 """The table `failed_events`: one row a failure. A row that tells of a known failure replaces it, a landed event removes it."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple
 
 import duckdb
 
-from loader.failed_events import JSON_COLUMNS, OWN_COLUMNS, is_typed, joined
+from backbone.event import JSON_COLUMNS
+from loader.evolve import follow
+from loader.failed_events import OWN_COLUMNS, is_typed, joined
 from loader.ledger import Cell, Tally, failure_cell
+from loader.warehouses.ducklake_columns import alter, read_columns, shapes
 from loader.warehouses.ducklake_ledger import cell_text
-from loader.warehouses.ducklake_rows import RowReader
+from loader.warehouses.ducklake_rows import RowReader, encode
 from loader.warehouses.ducklake_types import ATOMIC_SHAPES, identifier, type_text
-from loader.warehouses.protocol import Encoded, Leaf, Row, Shape
+from loader.warehouses.protocol import Batch, Change, Encoded, Leaf, Row, Shape
 
 FAILED = "failed_events"
 _SHAPES: dict[str, Shape] = {
@@ -20,6 +23,8 @@ _SHAPES: dict[str, Shape] = {
     **{name: Leaf("JSON") for name in JSON_COLUMNS},
 }
 _KEY_SHAPES = {name: _SHAPES[name] for name in ("failure_key", "event_id", "event_fingerprint")}
+_TEXT = {name for name, shape in _SHAPES.items() if shape == Leaf("VARCHAR")}
+_MERGE: dict[str, Shape] = {"partner": Leaf("VARCHAR"), "yields": Leaf("BOOLEAN")}
 
 
 class _Known(NamedTuple):
@@ -41,13 +46,25 @@ class FailedTable:
     """Its methods run inside the caller's transaction."""
 
     def __init__(self, connection: duckdb.DuckDBPyConnection, reader: RowReader) -> None:
+        self._connection = connection
         self._run = connection.execute
         self._reader = reader
         columns = ", ".join(f"{identifier(name)} {type_text(shape)}" for name, shape in _SHAPES.items())
         self._run(f"CREATE TABLE IF NOT EXISTS {FAILED} ({columns})")
+        self.columns = read_columns(connection, FAILED)
+        """Those that are committed."""
+        for name in _SHAPES.keys() - self.columns.keys():
+            alter(connection, FAILED, Change((name,), _SHAPES[name]), self.columns)
+        self._altered = self.columns
         found = self._run(f"SELECT count(*) FROM {FAILED}").fetchone()
         self._maybe_any = bool(found and found[0])
         self._adding = False
+
+    def evolve(self, changes: Sequence[Change]) -> None:
+        """To be called first in every transaction."""
+        self._altered = dict(self.columns)
+        for change in changes:
+            alter(self._connection, FAILED, change, self._altered)
 
     def upsert(self, rows: Sequence[Row], load_tstamp: str, tally: Tally) -> int:
         """Number of failures that are new."""
@@ -55,16 +72,22 @@ class FailedTable:
         incoming = joined(rows)
         known = self._known(incoming) if incoming and self._maybe_any else []
         replaced: set[str] = set()
-        stored = [row for row in incoming if _reconcile(row, known, replaced)]
+        reconciled = [stored for row in incoming if (stored := _reconcile(row, known, replaced)) is not None]
+        now = f"TIMESTAMPTZ '{load_tstamp}+00'"
+        merging = [row for row in reconciled if "partner" in row]
+        if merging:
+            self._merge(merging, now)
+        self._count(reconciled, told, [row for row in known if row.key in replaced], load_tstamp, tally)
         self._delete(replaced)
-        _count(stored, told, [row for row in known if row.key in replaced], load_tstamp, tally)
-        if stored:
-            names, select = self._reader.select(stored, _SHAPES)
+        if merging:
+            self._run(f"INSERT INTO {FAILED} BY NAME SELECT * EXCLUDE (partner) FROM merged")
+        new = [row for row in reconciled if "partner" not in row]
+        if new:
+            names, select = self._reader.select(new, shapes(self._altered))
             targets = ", ".join(map(identifier, (*names, "load_tstamp")))
-            now = f"TIMESTAMPTZ '{load_tstamp}+00'"
             self._run(f"INSERT INTO {FAILED} ({targets}) {select(now)}")
-        self._adding = bool(stored)
-        return len(stored) - len(replaced)
+        self._adding = bool(reconciled)
+        return len(reconciled) - len(replaced)
 
     def remove_landed(self, rows: Sequence[Encoded], tally: Tally) -> int:
         """Removes failures of these events: same id, and same fingerprint where both have one."""
@@ -88,7 +111,50 @@ class FailedTable:
 
     def stored(self) -> None:
         """The transaction was committed."""
+        self.columns = self._altered
         self._maybe_any = self._maybe_any or self._adding
+
+    def reduce_refused(self, batch: Batch) -> bool:
+        """Takes from rows that DuckDB refuses what it may refuse: typed columns, then all but text. False if there are none."""
+        columns = dict(self.columns)
+        for change in batch.failed_changes:
+            follow(columns, change)
+        kept: Sequence[Collection[str]] = (_SHAPES.keys(), _TEXT | set(JSON_COLUMNS) | {"attempts"})
+        reduced = False
+        for names in kept:
+            refused = self._reader.refused(list(map(encode, batch.failed)), set().union(*batch.failed), shapes(columns))
+            for at, _ in refused:
+                batch.failed[at] = {name: value for name, value in batch.failed[at].items() if name in names}
+            reduced = reduced or bool(refused)
+        return reduced
+
+    def _merge(self, rows: Sequence[Row], now: str) -> None:
+        """Into the temporary table `merged`: each row and its partner in the table, each completed by the other."""
+        names, select = self._reader.select(rows, {**shapes(self._altered), **_MERGE})
+        names = [*names, "load_tstamp"]
+        merged = ", ".join(_merged(name, name in names) for name in self._altered)
+        join = f"({select(now)}) AS a({', '.join(map(identifier, names))}) JOIN {FAILED} t ON t.failure_key = a.partner"
+        self._run(f"CREATE OR REPLACE TEMP TABLE merged AS SELECT {merged}, a.partner FROM {join}")
+
+    def _count(
+        self, stored: Sequence[Row], told: Mapping[str, int], replaced: Sequence[_Known], load_tstamp: str, tally: Tally
+    ) -> None:
+        """`told`: by how many records of the batch, for each failure that is not a `failed` line."""
+        merged = self._merged_cells() if any("partner" in row for row in stored) else {}
+        completing = {row["partner"] for row in stored if "partner" in row and is_typed(row)}
+        for row in stored:
+            cell = merged.get(row.get("partner", "")) or failure_cell(row, load_tstamp)
+            if is_typed(row):
+                tally.count("incomplete", [cell])
+            else:
+                tally.failed(cell, told[row["failure_key"]])
+        tally.count("completed", [row.cell for row in replaced if row.typed or row.key in completing])
+        tally.count("replaced", [row.cell for row in replaced if not row.typed and row.key not in completing])
+
+    def _merged_cells(self) -> dict[str, Cell]:
+        """By the key of the row in the table."""
+        query = f"SELECT partner, {cell_text(FAILED)} FROM merged"
+        return {partner: (hour, app) for partner, hour, app in self._run(query).fetchall()}
 
     def _known(self, rows: Sequence[Row]) -> list[_Known]:
         """What the table has under the keys or event ids of these rows."""
@@ -107,16 +173,12 @@ class FailedTable:
             self._run(f"DELETE FROM {FAILED} WHERE failure_key IN (SELECT failure_key FROM unwanted)")
 
 
-def _count(stored: Sequence[Row], told: Mapping[str, int], replaced: Sequence[_Known], load_tstamp: str, tally: Tally) -> None:
-    """`told`: by how many records of the batch, for each failure that is not a `failed` line."""
-    for row in stored:
-        cell = failure_cell(row, load_tstamp)
-        if is_typed(row):
-            tally.count("incomplete", [cell])
-        else:
-            tally.failed(cell, told[row["failure_key"]])
-    tally.count("completed", [row.cell for row in replaced if row.typed])
-    tally.count("replaced", [row.cell for row in replaced if not row.typed])
+def _merged(name: str, arrives: bool) -> str:
+    """`a.yields`: what the table has counts first."""
+    column = identifier(name)
+    if not arrives:
+        return f"t.{column}"
+    return f"CASE WHEN a.yields THEN coalesce(t.{column}, a.{column}) ELSE coalesce(a.{column}, t.{column}) END AS {column}"
 
 
 def _one_event(failed: str | None, landed: str | None) -> bool:
@@ -124,16 +186,31 @@ def _one_event(failed: str | None, landed: str | None) -> bool:
     return failed is None or landed is None or failed == landed
 
 
-def _reconcile(row: Row, known: Sequence[_Known], replaced: set[str]) -> bool:
-    """Whether the row is to be stored; notes which stored ones it replaces."""
+def _reconcile(row: Row, known: Sequence[_Known], replaced: set[str]) -> Row | None:
+    """The row as it is to be stored, if at all; notes which stored ones it replaces.
+
+    The other half of a failure, stored earlier, is named as `partner`: the two become one row, in which the bad row's values
+    count first (`yields`: it is the stored one).
+    """
     event = row.get("event_id"), row.get("event_fingerprint")
     twins = [other for other in known if other.event_id is not None and other.event == event]
     if is_typed(row):
-        return not twins
+        return _second_half(row, twins, replaced)
+    attempts = row["attempts"]
     for other in known:
         moved_on = other in twins and row.get("event_fingerprint") is None and other.stage != row["stage"]
         if not other.typed and (other.key == row["failure_key"] or moved_on):
-            row["attempts"] += other.attempts
+            attempts += other.attempts
             replaced.add(other.key)
-    replaced.update(other.key for other in twins if other.typed)
-    return True
+    halves = [other.key for other in twins if other.typed and other.key not in replaced]
+    replaced.update(halves)
+    partner = {"partner": halves[0], "yields": False} if halves else {}
+    return {**row, "attempts": attempts, **partner}
+
+
+def _second_half(row: Row, twins: Sequence[_Known], replaced: set[str]) -> Row | None:
+    first = next((other for other in twins if not other.typed and other.stage == row["stage"]), None)
+    if first is None or any(other.typed for other in twins) or first.key in replaced:
+        return None if twins else row
+    replaced.add(first.key)
+    return {**row, "partner": first.key, "yields": True}

@@ -116,6 +116,8 @@ class Batch:
     """Events to be kept in `waiting_events`."""
     taken: list[int] = field(default_factory=list)
     """Numbers of rows of `waiting_events` that this batch was made of: they go."""
+    failed_changes: list[Change] = field(default_factory=list)
+    """Of that table."""
     positions: Mapping[str, int] = field(default_factory=dict)
     read: Mapping[tuple[str, str], int] = field(default_factory=dict)
     """Records of the bus it was made of, by log and stream; none for rows that come from elsewhere."""
@@ -186,6 +188,9 @@ class Warehouse(Protocol):
 
     def columns(self) -> Mapping[str, Column]:
         """Of the `events` table."""
+
+    def failed_columns(self) -> Mapping[str, Column]:
+        """Of the `failed_events` table."""
 
     def encode(self, row: Row) -> bytes:
         """One row of `events`."""

@@ -35,6 +35,12 @@ def test_a_broken_event_is_explained_replayed_and_lands_once(pipeline: Pipeline)
     assert failed["remedy"], "and something can be done about it"
     assert pipeline.sql(f"select count(*) as n from events where event_id = '{broken}'")[0]["n"] == 0
 
+    why = f"select contexts_com_snowplowanalytics_snowplow_failure_1 as why from failed_events where event_id = '{broken}'"
+    (failure,) = pipeline.sql(why)[0]["why"]
+    assert (failure["failure_type"], failure["schema"]) == ("ValidationError", SCHEMA)
+    assert failure["errors"][0]["path"] == "$.meter"
+    assert failure["data"] == {"meter": "seven"}
+
     replayed(pipeline, "--dry-run")
     assert pipeline.row(broken, table="failed_events")["event_id"] == broken
 

@@ -187,6 +187,29 @@ def test_small_files_are_merged_and_nothing_changes_for_readers(tmp_path: Path, 
     reader.close()
 
 
+@pytest.mark.parametrize("table", ["events", "failed_events"])
+def test_housekeeping_after_a_restart_keeps_what_is_in_columns_that_were_added(
+    station: Any, schemas: Any, line: Any, table: str
+) -> None:
+    stream = {"events": "enriched", "failed_events": "failed"}[table]
+    for version in range(3):
+        uri = f"iglu:com.acme/cart/jsonschema/1-0-{version}"
+        schemas.put(uri, properties={name: {"type": "string"} for name in "abc"[: version + 1]})
+        for at in range(2):
+            station.send((stream, line(entities=[(uri, {"abc"[version]: str(at)})])))
+            station.load()
+    query = f"SELECT event_id, contexts_com_acme_cart_1 FROM {table} WHERE v_etl <> 'e' ORDER BY 1"
+    before = station.sql(query)
+    assert len(before) == 6
+    warehouse = DuckLake(station.folder / "warehouse", 10)
+    for _ in range(2):
+        warehouse._upkeep.run()
+        assert station.sql(query) == before
+        warehouse.store(batch(row(7)))
+    warehouse.close()
+    assert len(station.sql(f"SELECT data_file FROM ducklake_list_files('lake', '{table}')")) < 6
+
+
 def test_a_reader_cannot_write(tmp_path: Path) -> None:
     DuckLake(tmp_path / "warehouse", 10).close()
     with open_reader(tmp_path) as reader, pytest.raises(duckdb.Error):

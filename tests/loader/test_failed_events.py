@@ -1,69 +1,18 @@
 """`failed_events`: one row for each failed event or payload, whatever told of it and however often."""
 
-import json
 from typing import Any
 
 import pytest
-
-from backbone.event import COLUMNS
+from bad_rows import request_without_events, schema_violation, size_violation
 
 CART = "iglu:com.acme/cart/jsonschema/1-0-0"
 FAILURE = "iglu:com.snowplowanalytics.snowplow/failure/jsonschema/1-0-0"
-BADROWS = "iglu:com.snowplowanalytics.snowplow.badrows"
 EVENT_ID = "0f0e0d0c-0b0a-4908-8706-050403020100"
-TEXT = {"type": "string"}
 
 
-def bad_row(event_id: str = EVENT_ID, value: str = "x", sent: str = "1", **enriched: Any) -> bytes:
-    """A schema violation as the enricher writes it."""
-    columns = {**dict.fromkeys(COLUMNS), "event_id": event_id, "app_id": "shop", **enriched}
-    raw = {
-        "vendor": "com.snowplowanalytics.snowplow",
-        "version": "tp2",
-        "parameters": [{"name": "e", "value": "ue"}, {"name": "v", "value": value}, {"name": "stm", "value": sent}],
-        "contentType": None,
-        "loaderName": "ssc-3.4.0",
-        "encoding": "UTF-8",
-        "hostname": None,
-        "timestamp": "2026-01-01T10:00:00.000Z",
-        "ipAddress": None,
-        "useragent": None,
-        "refererUri": None,
-        "headers": [],
-        "userId": None,
-    }
-    report = {"message": "m", "path": "$.a", "keyword": "type", "targets": ["string"]}
-    message = {"schemaKey": CART, "error": {"error": "ValidationError", "dataReports": [report]}}
-    failure = {"timestamp": "2026-01-01T10:00:01.000Z", "messages": [message]}
-    data = {
-        "processor": {"artifact": "snowmelt-enricher", "version": "0.1.0"},
-        "failure": failure,
-        "payload": {"enriched": columns, "raw": raw},
-    }
-    return json.dumps({"schema": f"{BADROWS}/schema_violations/jsonschema/2-0-1", "data": data}).encode()
-
-
-def payload_row(moment: str = "2026-01-01T10:00:00.000Z") -> bytes:
-    """A request without events; the payload is replayable."""
-    payload = {
-        "vendor": "com.acme",
-        "version": "v1",
-        "querystring": [],
-        "contentType": "application/json",
-        "body": "{}",
-        "collector": "ssc",
-        "encoding": "UTF-8",
-        "hostname": None,
-        "timestamp": "2026-01-01T09:59:00.000Z",
-        "ipAddress": None,
-        "useragent": None,
-        "refererUri": None,
-        "headers": [],
-        "networkUserId": None,
-    }
-    failure = {"timestamp": moment, "vendor": "com.acme", "version": "v1", "messages": []}
-    data = {"processor": {"artifact": "snowmelt-enricher", "version": "0.1.0"}, "failure": failure, "payload": payload}
-    return json.dumps({"schema": f"{BADROWS}/adapter_failures/jsonschema/1-0-0", "data": data}).encode()
+def bad_row(value: str = "x", sent: str = "1", **columns: Any) -> bytes:
+    parameters = {"e": "ue", "v": value, "stm": sent}
+    return schema_violation(CART, parameters, **{"event_id": EVENT_ID, "app_id": "shop", **columns})
 
 
 def failed_line(line: Any, **fields: Any) -> bytes:
@@ -107,10 +56,7 @@ def test_a_bad_row_alone_suffices(station: Any) -> None:
 
 
 def test_a_size_violation_takes_the_identity_of_the_failed_line_before_it(station: Any, line: Any) -> None:
-    failure = {"timestamp": "2026-01-01T10:00:00.000Z", "maximumAllowedSizeBytes": 1, "actualSizeBytes": 2, "expectation": "e"}
-    data = {"processor": {"artifact": "snowmelt-enricher", "version": "0.1.0"}, "failure": failure, "payload": "cut"}
-    violation = json.dumps({"schema": f"{BADROWS}/size_violation/jsonschema/1-0-0", "data": data}).encode()
-    station.send(("failed", failed_line(line)), ("bad", violation))
+    station.send(("failed", failed_line(line)), ("bad", size_violation()))
     station.load()
     assert station.one("SELECT event_id, kind FROM failed_events") == (EVENT_ID, "size_violation")
 
@@ -132,9 +78,9 @@ def test_failures_with_one_id_and_different_content_are_both_kept(station: Any) 
 
 
 def test_a_payload_that_fails_twice_is_one_row(station: Any) -> None:
-    station.send(("bad", payload_row("2026-01-01T10:00:00.000Z")))
+    station.send(("bad", request_without_events(at="2026-01-01T10:00:00.000Z")))
     station.load()
-    station.send(("bad", payload_row("2026-01-02T10:00:00.000Z")))
+    station.send(("bad", request_without_events(at="2026-01-02T10:00:00.000Z")))
     station.load()
     assert station.one("SELECT kind, stage, attempts, event_id FROM failed_events") == ("adapter_failures", "enricher", 2, None)
 

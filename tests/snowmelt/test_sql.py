@@ -16,8 +16,10 @@ from snowmelt.sql import Refused, query
 
 STATEMENTS = """
 CREATE TABLE events (event_id VARCHAR, seen TIMESTAMPTZ, day DATE, price DECIMAL(38, 9), ratio DOUBLE, ok BOOLEAN, note JSON,
-  page STRUCT(id VARCHAR, items INTEGER[]), many STRUCT(name VARCHAR, price DECIMAL(9, 2))[]);
+  why STRUCT(errors JSON[], data JSON)[], page STRUCT(id VARCHAR, items INTEGER[]),
+  many STRUCT(name VARCHAR, price DECIMAL(9, 2))[]);
 INSERT INTO events VALUES ('a', '2026-01-02 03:04:05.678+00', '2026-01-02', 12.50, 0.5, true, '{"k": 1.10}',
+  [{'errors': ['{"path": "$.a"}', '7'], 'data': '{"n": 1.10}'}, NULL],
   {'id': 'ü "☃"', 'items': [1, 2]}, [{'name': 'x,y', 'price': 1.10}]);
 INSERT INTO events (event_id, ratio) VALUES ('b', 'nan');
 """
@@ -54,6 +56,7 @@ def test_json_keeps_types(data: Path) -> None:
         "ratio": 0.5,
         "ok": True,
         "note": {"k": 1.1},
+        "why": [{"errors": [{"path": "$.a"}, 7], "data": {"n": 1.1}}, None],
         "page": {"id": 'ü "☃"', "items": [1, 2]},
         "many": [{"name": "x,y", "price": 1.1}],
     }
@@ -76,6 +79,7 @@ def test_csv_has_a_header_and_nested_values_as_json(data: Path) -> None:
     assert header[:4] == ["event_id", "seen", "day", "price"]
     assert first[:4] == ["a", "2026-01-02T03:04:05.678000Z", "2026-01-02", "12.5"]
     assert json.loads(first[-1]) == [{"name": "x,y", "price": 1.1}]
+    assert json.loads(first[header.index("why")])[0]["errors"] == [{"path": "$.a"}, 7]
 
 
 def test_tables_show_rows_and_their_number(data: Path) -> None:
