@@ -93,7 +93,7 @@ def test_events_on_their_way_arrive_first(stopped: Pipeline) -> None:
     refused = stopped.run("erase", "--user-id", WHO, expect=1)
     assert "--offline" in refused.stderr
     done = stopped.run("erase", "--user-id", WHO, "--offline")
-    assert counts(done.stdout) == {"events": [1, 0], "failed_events": [0, 0], "bus": [2, 0]}
+    assert counts(done.stdout) == {"events": [1, 0], "waiting_events": [0, 0], "failed_events": [0, 0], "bus": [2, 0]}
     assert [row["user_id"] for row in stopped.sql("select user_id from events")] == ["anna"]
     assert found(stopped.data, WHO) == []
 

@@ -12,7 +12,7 @@ import pytest
 from backbone import settings
 from backbone.errors import ConfigurationError
 from loader import offline
-from loader.settings import LoaderSettings
+from loader.settings import LoaderSettings, WarehouseSettings
 from loader.warehouses.ducklake import DuckLake
 
 CART, CARTS = "iglu:com.acme/cart/jsonschema/1-0-0", "contexts_com_acme_cart_1"
@@ -30,7 +30,7 @@ def load(station: Any, tmp_path: Path) -> Load:
     def run(*lines: bytes, end: bytes = b"\n", source: Any = None, limits: Any = None, **options: Any) -> list[Any]:
         flags = {"data.folder": station.folder, "iglu.schemas": [str(station.schemas.folder)]}
         flags |= {f"loader.{name}": value for name, value in (limits or {}).items()}
-        chosen = settings.load(None, {"loader": LoaderSettings}, environment={}, flags=flags)
+        chosen = settings.load(None, {"loader": LoaderSettings, "warehouse": WarehouseSettings}, environment={}, flags=flags)
         file, trace = tmp_path / "lines.tsv", tmp_path / "trace.jsonl"
         file.write_bytes(b"".join(line + end for line in lines))
         offline.run(chosen, source or str(file), trace=trace, **options)
