@@ -21,7 +21,7 @@ class LoaderSettings(Section):
     batch_seconds: Seconds = 0.3
     """How long a batch that is not full waits for more records: the usual delay until an event can be queried."""
     known_events: Annotated[int, Field(ge=0, le=100_000_000)] = 10_000_000
-    """How many of the latest events are remembered to recognise a repeated one; 16 bytes of memory each."""
+    """How many of the latest events are remembered to recognise a repeated one; 16 bytes of memory each, at most twice that."""
     drain_seconds: Seconds = 5.0
     """How long, when told to stop, the loader goes on storing what is already on the bus."""
     waiting_days: Days = 7.0
