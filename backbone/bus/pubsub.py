@@ -28,7 +28,7 @@ class PubSubBus:
     """`create`: whether what is missing is created, with subscriptions for `consumers`."""
 
     commits_at_once = 4
-    largest_record = MOST_BYTES - 1_000
+    largest_record = MOST_BYTES
 
     def __init__(
         self,
