@@ -71,7 +71,7 @@ class GroupCommit:
         return await stored
 
     def _stalled(self) -> bool:
-        return any([write.stalled for write in self._writing])
+        return any(write.stalled for write in self._writing)
 
     def _hand_over(self) -> None:
         if len(self._writing) >= self._at_once or not self._waiting:

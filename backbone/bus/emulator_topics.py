@@ -119,7 +119,7 @@ class Topics:
         self.subscriptions: dict[str, Subscription] = {}
         self.bytes = 0
         self._most_bytes = most_bytes
-        self._ids = itertools.count(1)
+        self._ids = itertools.count(time.time_ns() // 1_000)  # unlike those of an emulator that ended
 
     def full(self, size: int) -> bool:
         return self.bytes + size > self._most_bytes

@@ -15,6 +15,8 @@ from backbone.bus.pubsub_topics import MARK
 
 _OVERHEAD = 500
 """What a held message takes besides its data, roughly."""
+_FIRST_GUESS = 10_000
+"""Bytes of a message, before any was seen."""
 _REMEMBERED = 50_000
 
 
@@ -31,35 +33,41 @@ class Held:
 
 
 class Inbox:
-    """`sources`: subscription → stream of its topic. `lease`: seconds for which a message that was just pulled is ours."""
+    """`sources`: subscription → stream of its topic. `lease`: seconds for which a message that was just pulled is ours.
+
+    `limit`: bytes held, as well as they can be told before messages are pulled: half of it for what is held, half for what the
+    `pulls` under way may bring.
+    """
 
     def __init__(
-        self, sources: dict[str, Stream], wanted: Collection[Stream], start: Positions, limit: int, lease: float
+        self, sources: dict[str, Stream], wanted: Collection[Stream], start: Positions, limit: int, lease: float, pulls: int
     ) -> None:
         self.changed = threading.Condition()
         self._sources = sources
         self._wanted = frozenset(wanted)
-        self._limit = limit
+        self._limit = limit // 2
+        self._share = self._limit // pulls
+        self._usual = _FIRST_GUESS
         self._lease = lease
         self._ready: deque[Record] = deque()
         self._held: dict[str, deque[Held]] = {_log(stream): deque() for stream in sources.values()}
         self._known: dict[str, Held] = {}
         self._done: OrderedDict[str, None] = OrderedDict()
         self._bytes = 0
-        self._count = 1
         now = time.time_ns() // 1_000
         self._offsets = {log: max(now, start.get(log, 0)) for log in self._held}
 
     def room(self) -> int:
-        """How many messages of the usual size there is room for."""
+        """How many messages the next pull may bring."""
         with self.changed:
-            return max(0, (self._limit - self._bytes) // max(_OVERHEAD, self._bytes // self._count))
+            return max(1, self._share // self._usual) if self._bytes < self._limit else 0
 
     def receive(self, source: str, messages: Iterable[Any]) -> list[str]:
         """Takes them over. Returns ack ids of those nobody needs: not asked for, or acknowledged before."""
         needless = []
         with self.changed:
             expires = time.monotonic() + self._lease
+            before, many = self._bytes, len(self._known)
             for received in messages:
                 message = received.message
                 key = f"{source} {message.message_id}"
@@ -70,8 +78,15 @@ class Inbox:
                     needless.append(received.ack_id)
                 else:
                     self._take(source, key, stream, received.ack_id, message.data, expires)
+            self._learn(self._bytes - before, len(self._known) - many)
             self.changed.notify_all()
         return needless
+
+    def _learn(self, size: int, number: int) -> None:
+        """The size of messages: one that grows is believed at once, one that shrinks little by little."""
+        if number:
+            mean = size // number
+            self._usual = mean if mean > self._usual else (3 * self._usual + mean) // 4
 
     def _stream(self, source: str, message: Any) -> Stream:
         return "replayed" if message.attributes.get(MARK) == "replayed" else self._sources[source]
@@ -83,7 +98,6 @@ class Inbox:
         self._held[log].append(held)
         self._known[key] = held
         self._bytes += held.size
-        self._count += 1
         self._ready.append(Record(log, offset, stream, data))
 
     def pull(self, max_records: int, max_bytes: int, timeout: float) -> list[Record]:
@@ -112,7 +126,6 @@ class Inbox:
 
     def _forget(self, held: Held) -> None:
         self._bytes -= held.size
-        self._count -= 1
         del self._known[held.message_id]
         self._done[held.message_id] = None
         if len(self._done) > _REMEMBERED:

@@ -68,7 +68,7 @@ class PubSubSubscription:
         self._channel = channel
         self._lease = lease
         self._at_end = at_end
-        self._inbox = Inbox(dict(sources), wanted, start, held_bytes, lease.first)
+        self._inbox = Inbox(dict(sources), wanted, start, held_bytes, lease.first, pulls * len(sources))
         self._closed = threading.Event()
         self._calls: set[Any] = set()
         self._settled: dict[str, list[str]] = {source: [] for source in sources}
