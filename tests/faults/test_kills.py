@@ -27,12 +27,22 @@ def pipeline(tmp_path: Path) -> Iterator[Pipeline]:
     fresh.close()
 
 
+@pytest.fixture(params=["log", "pubsub"])
+def on_any_bus(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Pipeline]:
+    if request.param == "pubsub":
+        pytest.importorskip("google.pubsub_v1", reason="the libraries of Google Cloud are not installed")
+    fresh = Pipeline(tmp_path, bus=request.param)
+    yield fresh
+    fresh.close()
+
+
 def kill(pid: int) -> None:
     with suppress(ProcessLookupError):
         os.kill(pid, signal.SIGKILL)
 
 
-def test_every_answered_event_is_in_the_warehouse_exactly_once(pipeline: Pipeline) -> None:
+def test_every_answered_event_is_in_the_warehouse_exactly_once(on_any_bus: Pipeline) -> None:
+    pipeline = on_any_bus
     chance = random.Random(20)
     pipeline.start()
     load = Load(pipeline, "--rate", "250", "--broken", "0.1", "--seed", "20", "--patience", "120")
