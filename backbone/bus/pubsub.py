@@ -47,14 +47,13 @@ class PubSubBus:
         self._held_bytes = held_bytes
         self._lease = lease
         self._pulls = pulls
-        self._created = False
-        if create:
-            topics.create(self._channel, names, consumers)
-            self._created = True
+        self._consumers = consumers
+        self._to_create = self._create = create
 
     def publisher(self, producer: str) -> PubSubPublisher:
         """Raises ConfigurationError when a topic does not exist."""
-        if not self._created:
+        self._create_missing()
+        if not self._create:
             topics.check_topics(self._channel, self._names)
         return PubSubPublisher(self._channel, self._names, self._deadline)
 
@@ -63,13 +62,20 @@ class PubSubBus:
 
         Raises ConfigurationError when a subscription does not exist.
         """
+        self._create_missing()
         of_topics = sorted({topics.topic_of(stream) for stream in streams})
         if consumer is None:
             return self._passing(of_topics, streams)
         sources = {self._names.subscription(stream, consumer): stream for stream in of_topics}
-        if not self._created:
+        if not self._create:
             topics.check_subscriptions(self._channel, sources)
         return self._subscription(sources, streams, start or {})
+
+    def _create_missing(self) -> None:
+        """Not before something is sent or read: others ask this bus for nothing but its numbers."""
+        if self._to_create:
+            topics.create(self._channel, self._names, self._consumers)
+            self._to_create = False
 
     def _passing(self, of_topics: Collection[Stream], streams: Collection[Stream]) -> PubSubSubscription:
         """Reads through subscriptions of its own."""

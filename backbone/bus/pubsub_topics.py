@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from google.api_core import exceptions
+from google.api_core.retry import Retry, if_exception_type
 from google.pubsub_v1 import types
 
 from backbone.bus.protocol import Stream
@@ -28,6 +29,8 @@ _ATTEMPTS = 100
 """The most Pub/Sub allows: a message handed back by a consumer that stops counts as an attempt too."""
 _DEADLINE = 10
 _PATIENCE = 10.0
+_TRYING = Retry(predicate=if_exception_type(exceptions.ServiceUnavailable), initial=0.1, maximum=1.0, timeout=_PATIENCE)
+"""The client library's own would go on for ten minutes."""
 _PASSING = (exceptions.ServerError, exceptions.TooManyRequests, exceptions.RetryError)
 """The service does not answer now: what is there will show later."""
 
@@ -68,14 +71,14 @@ def create(channel: Channel, names: Names, consumers: Mapping[str, Collection[St
     """Whatever is missing; what is there stays as it is. Raises BusUnavailable, ConfigurationError."""
     try:
         for topic in (names.dead_letters(), *map(names.topic, TOPICS)):
-            _ignoring_existing(channel.topics.create_topic, request={"name": topic}, timeout=_PATIENCE)
+            _ignoring_existing(channel.topics.create_topic, request={"name": topic}, timeout=_PATIENCE, retry=_TRYING)
         _subscribe(channel, {"name": names.dead_letters_keeper(), "topic": names.dead_letters()})
         for consumer, streams in consumers.items():
             for stream in {topic_of(stream) for stream in streams}:
                 _subscribe(channel, subscription(names, stream, consumer))
     except (exceptions.Forbidden, exceptions.Unauthenticated) as problem:
         raise ConfigurationError([Fault("", "bus.create", f"topics cannot be created: {problem.message}")]) from None
-    except exceptions.GoogleAPICallError as problem:
+    except (exceptions.GoogleAPICallError, exceptions.RetryError) as problem:
         raise BusUnavailable(f"topics cannot be created: {problem.message}") from None
 
 
@@ -92,14 +95,14 @@ def create_passing(channel: Channel, names: Names, stream: Stream, consumer: str
     name = f"projects/{names.project}/subscriptions/{names.prefix}{consumer}"
     try:
         _subscribe(channel, {"name": name, "topic": names.topic(stream), "expiration_policy": {"ttl": {"seconds": 86_400}}})
-    except exceptions.GoogleAPICallError as problem:
+    except (exceptions.GoogleAPICallError, exceptions.RetryError) as problem:
         raise BusUnavailable(f"no subscription for looking at {stream}: {problem.message}") from None
     return name
 
 
 def _subscribe(channel: Channel, wanted: dict[str, Any]) -> None:
     request = types.Subscription({"ack_deadline_seconds": _DEADLINE, **wanted})
-    _ignoring_existing(channel.subscriptions.create_subscription, request=request, timeout=_PATIENCE)
+    _ignoring_existing(channel.subscriptions.create_subscription, request=request, timeout=_PATIENCE, retry=_TRYING)
 
 
 def _ignoring_existing(call: Any, **arguments: Any) -> None:
@@ -122,7 +125,7 @@ def check_subscriptions(channel: Channel, wanted: Collection[str]) -> None:
 def _missing(get: Any, kind: str, wanted: Collection[str]) -> Iterator[str]:
     for name in wanted:
         try:
-            get(request={kind: name}, timeout=_PATIENCE)
+            get(request={kind: name}, timeout=_PATIENCE, retry=_TRYING)
         except exceptions.NotFound:
             yield name
         except (exceptions.Forbidden, *_PASSING) as problem:

@@ -12,6 +12,7 @@ import grpc
 from buses import CONSUMERS
 
 from backbone.bus import open_bus
+from backbone.bus import pubsub_topics as topics
 from backbone.bus.emulator import Emulator
 from backbone.bus.protocol import Record, Subscription
 from backbone.bus.pubsub import PubSubBus
@@ -33,7 +34,9 @@ def emulator() -> Iterator[Emulator]:
 
 
 def bus_on(emulator: Emulator, lease: Lease = USUAL_LEASE, held_bytes: int = 100_000_000, deadline: float = 2.0) -> PubSubBus:
-    return PubSubBus(NAMES, emulator.endpoint, True, deadline, held_bytes, CONSUMERS, lease)
+    bus = PubSubBus(NAMES, emulator.endpoint, True, deadline, held_bytes, CONSUMERS, lease)
+    bus.publisher("whoever")  # creates what is missing
+    return bus
 
 
 def take(subscription: Subscription, number: int) -> list[Record]:
@@ -195,7 +198,7 @@ def test_what_is_held_is_bounded(emulator: Emulator) -> None:
     assert 100_000 < held <= 1_000_000
     taken = 0
     while taken < 2_000:
-        records = take(subscription, 50)
+        records = take(subscription, 20)
         subscription.ack({records[-1].log: records[-1].offset})
         taken += len(records)
     assert emptied(emulator)
@@ -268,3 +271,11 @@ def test_settings_choose_names_and_place(emulator: Emulator, monkeypatch: pytest
     assert take(subscription, 1)[0].data == b"a"
     subscription.close()
     assert "projects/acme/subscriptions/collected-enricher" in emulator.topics.subscriptions
+
+
+def test_a_service_that_does_not_answer_at_the_start_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    gone = Emulator().start()
+    gone.stop()
+    monkeypatch.setattr("backbone.bus.pubsub_topics._TRYING", topics._TRYING.with_timeout(0.5))
+    with pytest.raises(BusUnavailable, match="topics cannot be created"):
+        bus_on(gone)
