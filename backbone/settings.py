@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from backbone.errors import ConfigurationError, Fault
 
 ENVIRONMENT_PREFIX = "SNOWMELT_"
-_SECTIONLESS = {"SNOWMELT_GOLDEN", "SNOWMELT_IGLU_CENTRAL", "SNOWMELT_TEST_LONG"}
+_SECTIONLESS = {"SNOWMELT_GCP_PROJECT", "SNOWMELT_GOLDEN", "SNOWMELT_IGLU_CENTRAL", "SNOWMELT_TEST_LONG"}
 
 
 class Section(BaseModel):
@@ -44,15 +44,45 @@ class DataSettings(Section):
         return self.folder / "warehouse"
 
 
+class TopicSettings(Section):
+    """`[bus.topics]`: names of the Pub/Sub topics, without the prefix."""
+
+    raw: str = "raw"
+    """Topic of the requests the collector accepted."""
+    enriched: str = "enriched"
+    """Topic of good events."""
+    failed: str = "failed"
+    """Topic of failed events, typed."""
+    bad: str = "bad"
+    """Topic of bad rows; notes of replays travel on it too, marked by the attribute `stream`."""
+    dead_letter: str = "dead-letter"
+    """Topic to which Pub/Sub moves what could not be delivered in a hundred attempts."""
+
+
 class BusSettings(Section):
     """`[bus]`: what carries records between the services."""
 
-    kind: Literal["log"] = "log"
-    """The embedded durable log. Refused on Cloud Run, whose disk is memory."""
+    kind: Literal["log", "pubsub"] = "log"
+    """`log`: the embedded durable log, refused on Cloud Run, whose disk is memory. `pubsub`: Google Pub/Sub."""
     max_bytes: Bytes = 10_000_000_000
     """Disk the log may take, all producers together; beyond it the collector answers 503."""
     segment_bytes: Bytes = 64_000_000
     """Size at which a new file is begun; a file is deleted as a whole once every consumer has read it."""
+    project: str | None = None
+    """Google Cloud project of the topics; by default GOOGLE_CLOUD_PROJECT, then the project of the credentials."""
+    endpoint: str | None = None
+    """`host:port` of a Pub/Sub emulator, spoken to without encryption and credentials; by default PUBSUB_EMULATOR_HOST."""
+    prefix: str = ""
+    """Put before the names of topics and subscriptions: `prod-` makes them `prod-raw`, `prod-raw-enricher`, …"""
+    topics: TopicSettings = TopicSettings()
+    subscriptions: dict[str, str] = Field(default={})
+    """Names of subscriptions, in full, where they are not `<topic>-<consumer>`: `{ raw-enricher = "our-name" }`."""
+    create: bool = False
+    """Whether missing topics and subscriptions are created; with an emulator they always are."""
+    deadline: Annotated[float, Field(gt=0, le=2)] = 2.0
+    """Seconds a Publish may take, repetitions included; then the collector answers 503."""
+    held_bytes: Bytes = 100_000_000
+    """Bytes of messages that a consumer holds at a time, pulled and not acknowledged yet."""
 
 
 class IgluSettings(Section):

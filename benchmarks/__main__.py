@@ -1,6 +1,6 @@
 """Measures everything, prints one table of medians and writes all figures to benchmarks/results/<time>.json.
 
-    python -m benchmarks [part …]        parts: collector, enricher, loader, large_warehouse, end_to_end
+    python -m benchmarks [part …]        parts: collector, enricher, loader, large_warehouse, end_to_end, pubsub
 
 Each part runs in a process of its own and repeats its cases in turn at least five times, so that what else the machine does
 falls on all of them alike.
@@ -23,7 +23,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-PARTS = ("collector", "enricher", "loader", "large_warehouse", "end_to_end")
+PARTS = ("collector", "enricher", "loader", "large_warehouse", "end_to_end", "pubsub")
 RESULTS = Path(__file__).with_name("results")
 
 
@@ -46,7 +46,7 @@ def main(parts: tuple[str, ...]) -> None:
 
 def measured(part: str) -> dict[str, Any]:
     """What `benchmarks.<part>.measure()` gives, from a fresh process; a reason in its place when it cannot run here."""
-    if part == "collector" and not shutil.which("wrk"):
+    if part in ("collector", "pubsub") and not shutil.which("wrk"):
         return {"not measured": "wrk is not installed"}
     print(f"measuring {part} …", file=sys.stderr, flush=True)
     with tempfile.NamedTemporaryFile("r", suffix=".json") as file:

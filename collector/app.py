@@ -32,9 +32,9 @@ _PIXEL_PATHS = ("/i", "/ice.png")
 class Collector:
     """The ASGI application. `name` is stored with each payload; the publisher is closed at shutdown."""
 
-    def __init__(self, settings: CollectorSettings, name: str, publisher: Publisher) -> None:
+    def __init__(self, settings: CollectorSettings, name: str, publisher: Publisher, commits_at_once: int = 1) -> None:
         memory = Memory(settings.limits.memory_bytes)
-        self._commits = GroupCommit(publisher, memory, settings.timeouts.store)
+        self._commits = GroupCommit(publisher, memory, settings.timeouts.store, commits_at_once)
         self.cors = Cors(settings.cors)
         self.pages = Pages(settings, self._commits, self.cors)
         self._tracking = Tracking(settings, name, self._commits, memory, self.cors)

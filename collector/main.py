@@ -31,11 +31,12 @@ def run(settings: Settings) -> int:
     """Serves until SIGTERM or SIGINT, then drains. Raises ConfigurationError, BusUnavailable before it listens."""
     options = settings.section("collector", CollectorSettings)
     bus = open_bus(settings)
+    options = options.fitting(bus.largest_record)
     listener = _listen(options)
     try:
         publisher = bus.publisher("collector")
         name = options.name or f"snowmelt-{metadata.version('snowmelt')}-{settings.bus.kind}"
-        serve(options, Collector(options, name, publisher), listener)
+        serve(options, Collector(options, name, publisher, bus.commits_at_once), listener)
     finally:
         listener.close()
     return 0

@@ -268,3 +268,10 @@ class CollectorSettings(Section):
     limits: LimitSettings = LimitSettings()
     timeouts: TimeoutSettings = TimeoutSettings()
     tls: TlsSettings = TlsSettings()
+
+    def fitting(self, largest_record: int | None) -> "CollectorSettings":
+        """With records no larger than the bus takes; a request that would be is split, or becomes a `size_violation`."""
+        if largest_record is None or self.limits.record_bytes <= largest_record:
+            return self
+        limits = self.limits.model_copy(update={"record_bytes": largest_record})
+        return self.model_copy(update={"limits": limits})

@@ -20,8 +20,12 @@ def assembled(
     enrichments: Path | None = None,
     schemas: Sequence[Path] = (),
     assets: Path | None = None,
+    largest_record: int | None = None,
 ) -> Iterator[Enricher]:
-    """The enricher the settings describe; the other arguments overrule them. Raises ConfigurationError with every fault."""
+    """The enricher the settings describe; the other arguments overrule them. Raises ConfigurationError with every fault.
+
+    `largest_record`: bytes that the bus takes.
+    """
     own = settings.section("enricher", EnricherSettings)
     resolver = build_resolver(settings.iglu, extra_folders=tuple(schemas))
     try:
@@ -31,6 +35,6 @@ def assembled(
         downloads = settings.data.folder / "assets"
         wanted = folder.is_dir() or not optional  # the default folder may be missing; one that was named must be there
         chosen = configurable.load(folder, assets or own.assets, validator, downloads) if wanted else Enrichments()
-        yield Enricher(validator, chosen, own.limits())
+        yield Enricher(validator, chosen, own.limits(largest_record))
     finally:
         resolver.close()

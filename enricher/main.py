@@ -16,8 +16,9 @@ _log = logging.getLogger("snowmelt.enricher")
 def run(settings: Settings) -> int:
     """Blocks until SIGTERM or SIGINT, then finishes the batch in hand. Raises ConfigurationError before anything is read."""
     stop = stopping.on_signals()
-    with assembled(settings) as enricher:
-        service = Service(open_bus(settings), enricher, settings.section("enricher", EnricherSettings), stop)
+    bus = open_bus(settings)
+    with assembled(settings, largest_record=bus.largest_record) as enricher:
+        service = Service(bus, enricher, settings.section("enricher", EnricherSettings), stop)
         gc.freeze()  # what is loaded now stays: no need to look through it again and again
         _log.info("enricher started")
         service.run()

@@ -52,13 +52,12 @@ class EnricherSettings(Section):
             raise ValueError(f"no text columns of that name: {', '.join(unknown)}")
         return limits
 
-    def limits(self) -> "Limits":
-        """What `enricher.enrich.Enricher` needs of these."""
+    def limits(self, largest_record: int | None = None) -> "Limits":
+        """What `enricher.enrich.Enricher` needs of these. `largest_record`: bytes that the bus takes."""
         from enricher import atomic, framing
         from enricher.enrich import Limits
 
         sizes = framing.Limits(self.max_payload_bytes, self.max_unpacked_bytes)
+        largest = min(self.max_record_bytes, largest_record or self.max_record_bytes)
         columns = dict.fromkeys(COLUMNS, atomic.UNLIMITED)
-        return Limits(
-            {**columns, **atomic.DEFAULT_LIMITS, **self.field_limits}, self.max_record_bytes, self.max_json_depth, sizes
-        )
+        return Limits({**columns, **atomic.DEFAULT_LIMITS, **self.field_limits}, largest, self.max_json_depth, sizes)

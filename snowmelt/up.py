@@ -5,11 +5,14 @@ was accepted (within a bound: what is left waits on disk for the next start), an
 """
 
 import fcntl
+import os
 import shlex
 import signal
 import socket
 import threading
 import time
+from contextlib import nullcontext
+from enum import StrEnum
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Annotated, TextIO
@@ -29,9 +32,20 @@ _CATCH_UP = 30.0
 _STOP = 20.0
 
 
+class BusKind(StrEnum):
+    log = "log"
+    pubsub = "pubsub"
+
+
 def command(
     demo: Annotated[
         bool, typer.Option("--demo", help="Send a small session first, one event of it broken, and show what became of it.")
+    ] = False,
+    bus: Annotated[
+        BusKind | None, typer.Option("--bus", help="What carries records between the services; wins over bus.kind.")
+    ] = None,
+    emulator: Annotated[
+        bool, typer.Option("--emulator", help="With Pub/Sub: run an emulator of it, in memory; it ends with this command.")
     ] = False,
     port: Port = None,
     data: Data = None,
@@ -39,16 +53,22 @@ def command(
 ) -> None:
     """Run everything on this machine: collector, enricher and loader. Ctrl-C drains and ends."""
     from collector.settings import CollectorSettings
-    from snowmelt import configuration
+    from snowmelt import configuration, emulation
     from snowmelt.view import View
 
+    if bus is not None:
+        os.environ["SNOWMELT_BUS_KIND"] = bus.value  # the services read it too
     settings = configuration.read(config, data, {"collector.port": port})
+    if emulator:
+        emulation.check(settings)
     flags = [*(["--data", str(data)] if data else []), *(["--config", str(config)] if config else [])]
     collector = settings.section("collector", CollectorSettings)
     if collector.port == 0:
         port = _free_port(collector.host)
         settings = configuration.read(config, data, {"collector.port": port})
-    with Run(settings, View(settings), flags, port) as run:
+    view = View(settings)
+    emulated = emulation.bus(settings, view.say) if emulator else nullcontext()
+    with emulated as counting, Run(settings, view, flags, port, counting) as run:
         raise typer.Exit(run.until_stopped(demo))
 
 
@@ -59,15 +79,17 @@ class AlreadyRunning(SnowmeltError):
 class Run:
     """One life of the three services."""
 
-    def __init__(self, settings: "Settings", view: "View", flags: list[str], port: int | None) -> None:
-        """`flags` and `port` are handed on to the services."""
+    def __init__(
+        self, settings: "Settings", view: "View", flags: list[str], port: int | None, emulated: "Bus | None" = None
+    ) -> None:
+        """`flags` and `port` are handed on to the services; `emulated`: in place of the bus of the settings."""
         from backbone.bus import open_bus
         from snowmelt.supervisor import Service
 
         self._settings = settings
         self._view = view
         self._lock = _lock(settings.data.folder)
-        self._bus: Bus = open_bus(settings)
+        self._bus: Bus = emulated or open_bus(settings)
         self._stop = threading.Event()
         self._hurry = threading.Event()
         logs = settings.data.folder / "logs"

@@ -88,7 +88,18 @@ def imported_by(module: str) -> set[str]:
 
 def test_collector_starts_without_what_it_does_not_need() -> None:
     needless = {"duckdb", "jsonschema", "jsonschema_rs", "maxminddb", "geoip2", "ua_parser", "jsonpath_ng", "aiohttp", "rich"}
-    assert imported_by("collector.main") & needless == set()
+    assert imported_by("collector.main") & (needless | {"google", "grpc"}) == set()
+
+
+def test_collector_on_pubsub_imports_no_warehouse() -> None:
+    pytest.importorskip("google.pubsub_v1", reason="the libraries of Google Cloud are not installed")
+    program = "import sys, collector.main, backbone.bus.pubsub; print(*sorted(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=ROOT, check=True, timeout=60)
+    loaded = done.stdout.split()
+    assert "google.pubsub_v1" in loaded
+    warehouses = ("duckdb", "google.cloud.bigquery", "google.cloud.bigquery_storage", "pyarrow", "pandas", "numpy")
+    assert [name for name in loaded if name.startswith(warehouses)] == []
+    assert not {"google.cloud.pubsub_v1", "jsonschema", "jsonschema_rs", "maxminddb", "rich", "aiohttp"} & set(loaded)
 
 
 def test_reading_the_settings_loads_no_service() -> None:

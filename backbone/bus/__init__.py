@@ -13,7 +13,11 @@ CONSUMERS = ("enricher", "loader")
 
 
 def open_bus(settings: Settings) -> Bus:
-    """Raises ConfigurationError where the embedded log would break the promise that a 200 means stored."""
+    """Raises ConfigurationError where the embedded log would break the promise that a 200 means stored, or Pub/Sub lacks
+    something; BusUnavailable. What the other kind of bus needs is not imported.
+    """
+    if settings.bus.kind == "pubsub":
+        return _pubsub(settings)
     from backbone.bus.log import LogBus
 
     if "K_SERVICE" in os.environ:
@@ -21,3 +25,12 @@ def open_bus(settings: Settings) -> Bus:
             [Fault("environment", "bus.kind", "the embedded log is refused on Cloud Run: its disk is memory")]
         )
     return LogBus(settings.data.bus, settings.bus.max_bytes, settings.bus.segment_bytes, CONSUMERS)
+
+
+def _pubsub(settings: Settings) -> Bus:
+    try:
+        from backbone.bus import pubsub
+    except ModuleNotFoundError as problem:
+        text = f"`pubsub` needs the libraries of Google Cloud ({problem.name} is missing): install snowmelt[gcp]"
+        raise ConfigurationError([Fault("", "bus.kind", text)]) from None
+    return pubsub.configured(settings.bus)

@@ -25,6 +25,9 @@ _ATTEMPTS = 5
 class LogBus:
     """See `backbone.bus.log_folder.LogFolder` for the bounds."""
 
+    commits_at_once = 1
+    largest_record = None
+
     def __init__(
         self,
         folder: Path,

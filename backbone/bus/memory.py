@@ -11,6 +11,9 @@ _STREAMS: tuple[Stream, ...] = ("raw", "enriched", "failed", "bad", "replayed")
 
 
 class MemoryBus:
+    commits_at_once = 1
+    largest_record = None
+
     def __init__(self) -> None:
         self.changed = threading.Condition()
         self.logs: dict[str, list[tuple[Stream, bytes]]] = {}

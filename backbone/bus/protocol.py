@@ -66,6 +66,14 @@ class Subscription(Protocol):
 
 
 class Bus(Protocol):
+    @property
+    def commits_at_once(self) -> int:
+        """How many commits of one publisher, each in a thread of its own, may be under way together."""
+
+    @property
+    def largest_record(self) -> int | None:
+        """Bytes; None for no bound of its own. Longer records must not be committed."""
+
     def publisher(self, producer: str) -> Publisher: ...
 
     def subscribe(self, consumer: str | None, streams: Collection[Stream], start: Positions | None = None) -> Subscription:

@@ -4,22 +4,20 @@ import os
 import random
 import re
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from pipeline import ROOT, Pipeline, eventually
+from load import Load, assert_exactly_once, ids_in
+from pipeline import Pipeline, eventually
 from tracker import call
 
 pytestmark = pytest.mark.fault
 LONG = bool(os.environ.get("SNOWMELT_TEST_LONG"))
 UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 SERVICES = ("collector", "enricher", "loader")
-EVERYTHING = "(select event_id from events union all select event_id from failed_events)"
 
 
 @pytest.fixture
@@ -29,20 +27,13 @@ def pipeline(tmp_path: Path) -> Iterator[Pipeline]:
     fresh.close()
 
 
-class Load:
-    """`snowmelt send` in the background; `answered` are the ids the collector said 200 to."""
-
-    def __init__(self, pipeline: Pipeline, *flags: str) -> None:
-        self._log = pipeline.folder / f"answered-{time.monotonic_ns()}"
-        command = [sys.executable, "-m", "snowmelt", "send", "--url", pipeline.url, "--log", str(self._log), "--count", "0"]
-        self._process = subprocess.Popen([*command, *flags], cwd=ROOT, stdout=subprocess.DEVNULL)
-
-    def stop(self) -> list[str]:
-        self._process.send_signal(signal.SIGINT)
-        self._process.wait(60)
-        ids = self._log.read_text().split()
-        assert len(ids) == len(set(ids)), "each event was answered once"
-        return ids
+@pytest.fixture(params=["log", "pubsub"])
+def on_any_bus(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Pipeline]:
+    if request.param == "pubsub":
+        pytest.importorskip("google.pubsub_v1", reason="the libraries of Google Cloud are not installed")
+    fresh = Pipeline(tmp_path, bus=request.param)
+    yield fresh
+    fresh.close()
 
 
 def kill(pid: int) -> None:
@@ -50,23 +41,8 @@ def kill(pid: int) -> None:
         os.kill(pid, signal.SIGKILL)
 
 
-def ids_in(pipeline: Pipeline, source: str) -> list[str]:
-    return [row["event_id"] for row in pipeline.try_sql(f"select event_id from {source}")]
-
-
-def assert_exactly_once(pipeline: Pipeline, answered: list[str]) -> None:
-    missing = eventually(lambda: [set(answered) - set(ids_in(pipeline, EVERYTHING))], what="rows")
-    deadline = time.monotonic() + 90
-    while missing[0] and time.monotonic() < deadline:
-        time.sleep(0.5)
-        missing = [set(answered) - set(ids_in(pipeline, EVERYTHING))]
-    assert not missing[0], f"{len(missing[0])} of {len(answered)} events answered with 200 are nowhere"
-    found = ids_in(pipeline, EVERYTHING)
-    assert len(found) == len(set(found)), f"{len(found) - len(set(found))} events have more than one row"
-    pipeline.run("audit")
-
-
-def test_every_answered_event_is_in_the_warehouse_exactly_once(pipeline: Pipeline) -> None:
+def test_every_answered_event_is_in_the_warehouse_exactly_once(on_any_bus: Pipeline) -> None:
+    pipeline = on_any_bus
     chance = random.Random(20)
     pipeline.start()
     load = Load(pipeline, "--rate", "250", "--broken", "0.1", "--seed", "20", "--patience", "120")

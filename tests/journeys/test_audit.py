@@ -53,7 +53,8 @@ def test_an_audit_during_traffic_never_raises_a_false_alarm(fresh: Pipeline) -> 
     assert total(found, "received") == total(found, "loaded") + total(found, "failed") + total(found, "duplicates")
     rows = fresh.sql("select (select count(*) from events) as good, (select count(*) from failed_events) as failed")
     assert rows[0]["good"] == total(found, "loaded")
-    assert [stage["name"] for stage in found["stages"]][:2] == ["collector → enricher: payloads", "replay → enricher: payloads"]
+    stages = ["collector → enricher: payloads", "replay → enricher: payloads"]
+    assert [stage["name"] for stage in found["stages"]][:2] == ([] if fresh.flags else stages), "Pub/Sub keeps no numbers"
     assert fresh.stop() == 0
     assert "Everything is accounted for." in fresh.run("audit").stdout
     with attached(fresh.data / "warehouse", read_only=False) as connection:

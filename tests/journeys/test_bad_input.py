@@ -94,6 +94,8 @@ def test_after_all_that_the_pipeline_still_works_and_has_accounted_for_everythin
     sound, odd = send(pipeline.url, event("pv"), self_describing("iglu:a.b/c/jsonschema/1-0-0", wide))
     assert pipeline.row(sound)["event"] == "page_view"
     assert pipeline.row(odd, table="failed_events")["reason"]
+    if pipeline.flags:
+        pytest.skip("Pub/Sub does not keep what was read, so there is nothing to count")
     raw = len(pipeline.tail("raw", "base64"))
     bad = [json.loads(line) for line in pipeline.tail("bad")]
     assert raw > 20

@@ -116,7 +116,7 @@ def test_a_second_up_on_the_same_folder_is_refused(stopped: Pipeline) -> None:
 def test_a_port_in_use_is_told(stopped: Pipeline, tmp_path: Path) -> None:
     stopped.start()
     other = Pipeline(tmp_path / "other")
-    done = other.run("up", "--port", str(stopped.port), expect=1)
+    done = other.run("up", "--port", str(stopped.port), *other.flags, expect=1)
     assert str(stopped.port) in done.stderr
     assert "Traceback" not in done.stderr + done.stdout
 

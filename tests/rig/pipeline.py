@@ -37,9 +37,18 @@ def eventually(question: Callable[[], T], timeout: float = ROW_TIMEOUT, pause: f
 
 
 class Pipeline:
-    """`snowmelt up` with its own data, schemas and configuration; `schemas` is asked before the bundled registry."""
+    """`snowmelt up` with its own data, schemas and configuration; `schemas` is asked before the bundled registry.
 
-    def __init__(self, folder: Path, settings: str = "") -> None:
+    `bus`: `log`, or `pubsub` for an emulator of it; by default what the environment variable PIPELINE_BUS says, by which all
+    tests that use pipelines can be run on the other bus.
+    """
+
+    def __init__(self, folder: Path, settings: str = "", bus: str | None = None) -> None:
+        self.flags: tuple[str, ...] = ()
+        self.environment = {**os.environ, "COLUMNS": "200"}
+        if (bus or os.environ.get("PIPELINE_BUS")) == "pubsub":
+            self.flags = ("--emulator",)
+            self.environment |= {"SNOWMELT_BUS_KIND": "pubsub", "SNOWMELT_BUS_ENDPOINT": f"127.0.0.1:{free_port()}"}
         self.folder = folder
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
@@ -55,7 +64,9 @@ class Pipeline:
         return [sys.executable, "-m", "snowmelt", *arguments, "--data", str(self.data), "--config", str(self.config)]
 
     def run(self, *arguments: str, expect: int | None = 0) -> "subprocess.CompletedProcess[str]":
-        done = subprocess.run(self.command(*arguments), capture_output=True, text=True, cwd=ROOT, timeout=120)
+        done = subprocess.run(
+            self.command(*arguments), capture_output=True, text=True, cwd=ROOT, timeout=120, env=self.environment
+        )
         assert expect is None or done.returncode == expect, (
             f"{arguments} ended with {done.returncode}: {done.stdout}{done.stderr}"
         )
@@ -65,11 +76,11 @@ class Pipeline:
         with self.output.open("ab") as output:
             begin = self.output.stat().st_size
             self.process = subprocess.Popen(
-                self.command("up", "--port", str(self.port), *flags),
+                self.command("up", "--port", str(self.port), *self.flags, *flags),
                 stdout=output,
                 stderr=output,
                 cwd=ROOT,
-                env={**os.environ, "COLUMNS": "200"},
+                env=self.environment,
             )
         eventually(lambda: "Collector: http" in self.said()[begin:] or self._dead(), START_TIMEOUT, 0.05, "collector ready")
         assert self.process.poll() is None, self.said()
@@ -105,7 +116,7 @@ class Pipeline:
         """One service alone, without supervisor; the caller ends it."""
         arguments = {"collector": ["collect", "--port", str(self.port)], "enricher": ["enrich"], "loader": ["load"]}[name]
         with (self.folder / f"{name}.log").open("ab") as output:
-            return subprocess.Popen(self.command(*arguments), stdout=output, stderr=output, cwd=ROOT)
+            return subprocess.Popen(self.command(*arguments), stdout=output, stderr=output, cwd=ROOT, env=self.environment)
 
     def pid_of(self, service: str) -> int:
         """The newest process of a service, as `up` announced it."""
