@@ -1,7 +1,7 @@
 """The connection to BigQuery: queries and tables over REST, a channel for the Storage Write API, and what their errors mean."""
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -75,9 +75,7 @@ class Session:
         config = bigquery.QueryJobConfig(query_parameters=[_parameter(name, value) for name, value in parameters.items()])
         with told("a query"):
             return list(
-                self._rest.query_and_wait(
-                    sql, job_config=config, location=self.place.location, retry=self._retry, job_retry=None, api_timeout=60
-                )
+                self._rest.query_and_wait(sql, job_config=config, location=self.place.location, retry=self._retry, api_timeout=60)
             )
 
     def find_dataset(self) -> None:
@@ -96,7 +94,7 @@ class Session:
             except exceptions.NotFound:
                 return None
 
-    def create(self, resource: dict[str, Any]) -> None:
+    def create(self, resource: Mapping[str, Any]) -> None:
         """`resource`: as the REST interface spells a table, without reference. One that is there already stays as it is."""
         reference = {"projectId": self.place.project, "datasetId": self.place.dataset, "tableId": resource["tableId"]}
         rest = {name: value for name, value in resource.items() if name != "tableId"}
@@ -104,11 +102,12 @@ class Session:
         with told(f"making the table {resource['tableId']}"):
             self._rest.create_table(table, exists_ok=True, retry=self._retry, timeout=30)
 
-    def update(self, table: bigquery.Table, fields: Sequence[str]) -> bool:
-        """False when somebody else has changed the table since it was read."""
+    def alter(self, table: bigquery.Table, fields: Sequence[Mapping[str, Any]]) -> bool:
+        """Gives it these columns. False when somebody else has changed the table since it was read."""
+        table.schema = [bigquery.SchemaField.from_api_repr(dict(field)) for field in fields]
         with told(f"changing the table {table.table_id}"):
             try:
-                self._rest.update_table(table, fields, retry=self._retry, timeout=30)
+                self._rest.update_table(table, ["schema"], retry=self._retry, timeout=30)
             except exceptions.PreconditionFailed:
                 return False
         return True

@@ -11,6 +11,8 @@ Fields = list[dict[str, Any]]
 _SQL_NAMES = {"INTEGER": "INT64", "FLOAT": "FLOAT64", "BOOLEAN": "BOOL", "DECIMAL": "NUMERIC", "BIGDECIMAL": "BIGNUMERIC"}
 _FAMILY_START, _FAMILY_END = "iglu:", "-*-*"
 _SELF_DESCRIBING = ("contexts_", "unstruct_event_")
+UNNAMED = "__unnamed__"
+"""Name of the field for a property whose name is empty."""
 
 
 def field_of(name: str, shape: Shape, description: str | None = None) -> dict[str, Any]:
@@ -110,3 +112,12 @@ def uses(value: Any, path: tuple[str, ...]) -> bool:
     if not path:
         return value is not None
     return type(value) is dict and path[0] in value and uses(value[path[0]], path[1:])
+
+
+def named(shape: Shape) -> Shape:
+    """With a name for the field of a property whose name is empty."""
+    if isinstance(shape, ListOf):
+        return ListOf(named(shape.element))
+    if isinstance(shape, Record):
+        return Record({name or UNNAMED: named(inner) for name, inner in shape.fields.items()})
+    return shape
