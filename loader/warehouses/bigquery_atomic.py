@@ -45,7 +45,7 @@ class Difference(NamedTuple):
 
 
 def open_events(session: Session) -> None:
-    """Makes the table, or takes over one that another loader made. Raises ConfigurationError naming what cannot be loaded into."""
+    """Makes the table, or takes over another loader's. Raises ConfigurationError naming what cannot be loaded into."""
     if session.table(EVENTS) is None:
         session.create(_resource())
     table = session.table(EVENTS)

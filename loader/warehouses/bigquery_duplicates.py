@@ -24,7 +24,7 @@ MARK = Change(
 READ_BACK = 500_000
 """Most events a start reads, and …"""
 READ_DAYS = 7
-"""… from how many days: Pub/Sub keeps what was not acknowledged as long."""
+"""… from how many days before the last batch: Pub/Sub keeps what was not acknowledged as long."""
 _Event = tuple[str, str]
 
 
@@ -41,7 +41,8 @@ class Duplicates:
     def read(self, since: str, everything: bool) -> None:
         """`since`: `load_tstamp` of the last batch that counts, or nothing. `everything`: not only what came after it."""
         columns = "event_id, event_fingerprint, UNIX_MICROS(collector_tstamp), load_tstamp > TIMESTAMP(@since)"
-        start = f"TIMESTAMP_SUB(CURRENT_TIMESTAMP(), INTERVAL {READ_DAYS} DAY)" if everything else "TIMESTAMP(@since)"
+        latest = "TIMESTAMP(@since)" if since else "CURRENT_TIMESTAMP()"
+        start = f"TIMESTAMP_SUB({latest}, INTERVAL {READ_DAYS} DAY)" if everything else latest
         limit = max(1, min(self._count, READ_BACK))
         query = (
             f"SELECT {columns} FROM {self._session.quoted('events')} WHERE load_tstamp > {start} "

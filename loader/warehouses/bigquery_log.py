@@ -1,4 +1,4 @@
-"""Tables whose rows change, in a warehouse whose fresh rows cannot be changed: a log of rows, and a view of the latest of each key.
+"""Tables whose rows change, where fresh rows cannot be changed: a log of rows, and a view of the latest of each key.
 
 Every row has the number of its change, which grows over the whole life of the warehouse. A change counts only once the batch it
 belongs to is noted as stored (`loader.warehouses.bigquery_state`); what an interrupted batch has left is taken back by `undo`.

@@ -44,10 +44,10 @@ Read = dict[tuple[str, str], tuple[int, int]]
 class Standing(NamedTuple):
     """As of the last batch. `load_tstamp`: of the latest rows of `events`."""
 
-    change: int = 0
-    load_tstamp: str = ""
-    positions: Mapping[str, int] = {}
-    read: Read = {}
+    change: int
+    load_tstamp: str
+    positions: Mapping[str, int]
+    read: Read
 
 
 class Superseded(BigQueryUnavailable):
@@ -64,7 +64,7 @@ class State:
         session.create({"tableId": LEDGER, "view": {"query": query, "useLegacySql": False}})
         self.table = GrowingTable(session, BATCHES)
         self._quoted = session.quoted(BATCHES)
-        self.standing = Standing()
+        self.standing = Standing(0, "", {}, {})
         self._opened = False
 
     def take_over(self, streams: Sequence[str]) -> None:
@@ -121,7 +121,7 @@ class State:
         for change, load_tstamp, positions, read in self._session.query(query):
             known: Read = {(log, stream): (before, number) for log, stream, before, number in jsontext.loads(read.encode())[0]}
             return Standing(change, load_tstamp, jsontext.loads(positions.encode())[0], known)
-        return Standing()
+        return Standing(0, "", {}, {})
 
 
 def _cell(cell: Row) -> Row:

@@ -1,4 +1,4 @@
-"""A table that grows and is appended to. A new column cannot always be written at once: BigQuery's own parts learn of it in turn."""
+"""A table that grows and is appended to. A new column cannot always be written at once: BigQuery's parts learn of it in turn."""
 
 import logging
 import time
@@ -117,7 +117,7 @@ class GrowingTable:
 
     def _unwritable(self, names: Collection[str], patience: float) -> set[Path]:
         known = self._writable.keys()
-        if not self._distrusted and not self._added and names <= known:
+        if not self._distrusted and not self._added and known >= set(names):
             return set()
         return self.pending(patience)
 
