@@ -60,7 +60,7 @@ class Session:
         except google.auth.exceptions.DefaultCredentialsError as problem:
             fault = Fault("environment", "GOOGLE_APPLICATION_CREDENTIALS", "no credentials for Google Cloud were found")
             raise ConfigurationError([fault]) from problem
-        self._retry = bigquery.DEFAULT_RETRY.with_timeout(_RETRIED_FOR)  # type: ignore[no-untyped-call]
+        self._retry = bigquery.DEFAULT_RETRY.with_timeout(_RETRIED_FOR)
 
     def quoted(self, table: str) -> str:
         """For use in SQL."""
@@ -113,7 +113,7 @@ class Session:
         return True
 
     def close(self) -> None:
-        self.write.transport.close()
+        self.write.transport.close()  # type: ignore[no-untyped-call]
         self._rest.close()  # type: ignore[no-untyped-call]
 
 
@@ -148,7 +148,7 @@ def _parameter(name: str, value: Parameter) -> Any:
 def _rest(place: Place) -> bigquery.Client:
     if place.endpoint is None:
         return bigquery.Client(project=place.project, location=place.location)
-    options = ClientOptions(api_endpoint=place.endpoint)  # type: ignore[no-untyped-call]
+    options = ClientOptions(api_endpoint=place.endpoint)
     return bigquery.Client(
         project=place.project,
         location=place.location,

@@ -43,9 +43,11 @@ class FailedLog:
         self._known: dict[str, Known] = {}
         self._by_event: dict[str, set[str]] = {}
         self._recent: OrderedDict[str, Row] = OrderedDict()
+        self._gone: set[str] = set()
+        self._added: list[Known] = []
+        self._rows_added: list[Row] = []
         table = self.log.table
         table.evolve([Change((name,), shape) for name, shape in _SHAPES.items() if name not in table.columns])
-        self._begin()
 
     def read(self) -> None:
         """After `undo`: what the table holds."""
@@ -134,9 +136,10 @@ class FailedLog:
         self._begin()
 
     def _begin(self) -> None:
-        self._gone: set[str] = set()
-        self._added: list[Known] = []
-        self._rows_added: list[Row] = []
+        """Of a batch."""
+        self._gone = set()
+        self._added = []
+        self._rows_added = []
 
     def _learn(self, known: Known) -> None:
         if len(self._known) >= _MOST_KNOWN and known.key not in self._known:

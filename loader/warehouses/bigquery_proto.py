@@ -43,8 +43,8 @@ class RowWriter:
         file = descriptor_pb2.FileDescriptorProto(name=f"{name}.proto", syntax="proto2")
         _fill(file.message_type.add(name=name), shapes)
         pool = descriptor_pool.DescriptorPool()
-        pool.Add(file)  # type: ignore[no-untyped-call]
-        self._message = message_factory.GetMessageClass(pool.FindMessageTypeByName(name))  # type: ignore[no-untyped-call]
+        pool.Add(file)
+        self._message = message_factory.GetMessageClass(pool.FindMessageTypeByName(name))
         self.schema = ProtoSchema(proto_descriptor=file.message_type[0])
         self._convert = {name: convert for name, shape in shapes.items() if (convert := _conversion(shape)) is not None}
         self._converted = self._convert.keys()

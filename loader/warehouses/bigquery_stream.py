@@ -192,7 +192,8 @@ class _Call:
     def __init__(self, session: Session, stream: str) -> None:
         self._requests: queue.SimpleQueue[types.AppendRowsRequest | None] = queue.SimpleQueue()
         metadata = (("x-goog-request-params", f"write_stream={stream}"),)
-        self._call = session.write.transport.append_rows(iter(self._requests.get, None), metadata=metadata)
+        open_call: Any = session.write.transport.append_rows
+        self._call = open_call(iter(self._requests.get, None), metadata=metadata)
 
     def put(self, request: types.AppendRowsRequest) -> None:
         self._requests.put(request)
@@ -238,4 +239,4 @@ def _storage_code(error: Any) -> Any:
 
 
 def _row_code(error: Any) -> str:
-    return types.RowError.RowErrorCode(error.code).name
+    return str(types.RowError.RowErrorCode(error.code).name)
