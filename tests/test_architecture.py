@@ -101,6 +101,12 @@ def test_command_line_starts_without_the_services() -> None:
     assert imported_by("snowmelt.cli") & heavy == set()
 
 
+def test_a_loader_loads_the_libraries_of_its_own_warehouse_only() -> None:
+    assert imported_by("loader.main") & {"duckdb", "google", "grpc"} == set()
+    assert "duckdb" not in imported_by("loader.warehouses.bigquery")
+    assert imported_by("loader.warehouses.ducklake") & {"google", "grpc"} == set()
+
+
 def test_packages_named_by_the_project_exist_and_are_all_listed() -> None:
     import tomllib
 

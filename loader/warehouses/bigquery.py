@@ -204,6 +204,7 @@ class BigQuery:
         if not self._broken:
             return
         try:
+            self._state.check()
             for table in self._tables:
                 table.open()
             self._state.take_over([table.stream.name for table in self._tables if table.stream is not None])
@@ -211,8 +212,9 @@ class BigQuery:
             change = self._state.next_change()
             for each in self._logs:
                 each.undo(standing.change, change)
-            self._note(change + 1, standing.load_tstamp, standing.positions, standing.read, Tally())
-            self._duplicates.read(standing.load_tstamp, everything=at_start)
+            since = standing.load_tstamp or self._duplicates.latest_load()
+            self._note(change + 1, since, standing.positions, standing.read, Tally())
+            self._duplicates.read(since, everything=at_start)
             for part in (self._failed, self._waiting, self._replays):
                 part.read()
         except (BigQueryRefused, StreamGone, Late, RowErrors) as problem:

@@ -15,7 +15,7 @@ from loader.failed_events import is_typed
 from loader.known_events import KeySet, id_keys, pair_keys
 from loader.ledger import Tally, failure_cell
 from loader.warehouses.bigquery_client import Session
-from loader.warehouses.bigquery_proto import decoded, micros_of
+from loader.warehouses.bigquery_proto import decoded, micros_of, moment_text
 from loader.warehouses.protocol import Batch, Change, Column, Encoded, Leaf, ListOf, Record, Row
 
 MARK = Change(
@@ -39,16 +39,15 @@ class Duplicates:
         self._unnoted: Counter[_Event] = Counter()
 
     def read(self, since: str, everything: bool) -> None:
-        """`since`: `load_tstamp` of the last batch that counts, or nothing. `everything`: not only what came after it."""
+        """`since`: `load_tstamp` of the last batch that counts. `everything`: not only what came after it."""
         columns = "event_id, event_fingerprint, UNIX_MICROS(collector_tstamp), load_tstamp > TIMESTAMP(@since)"
-        latest = "TIMESTAMP(@since)" if since else "CURRENT_TIMESTAMP()"
-        start = f"TIMESTAMP_SUB({latest}, INTERVAL {READ_DAYS} DAY)" if everything else latest
+        start = f"TIMESTAMP_SUB(TIMESTAMP(@since), INTERVAL {READ_DAYS} DAY)" if everything else "TIMESTAMP(@since)"
         limit = max(1, min(self._count, READ_BACK))
         query = (
             f"SELECT {columns} FROM {self._session.quoted('events')} WHERE load_tstamp > {start} "
             f"ORDER BY load_tstamp DESC LIMIT {limit}"
         )
-        rows = self._session.query(query, since=f"{since or '1970-01-01 00:00:00'}+00")
+        rows = self._session.query(query, since=f"{since}+00")
         complete = [(row[0], row[1]) for row in rows if row[1] is not None]
         bare = [(row[0], str(row[2])) for row in rows if row[1] is None]
         ids = [row[0] for row in rows]
@@ -56,6 +55,11 @@ class Duplicates:
         self._latest.remember(id_keys(ids, len(ids)), pairs)
         self._moments.add(pair_keys([event_id for event_id, _ in bare], [moment for _, moment in bare]))
         self._unnoted = Counter((row[0], row[1] or "") for row in rows if row[3])
+
+    def latest_load(self) -> str:
+        """Of a table that this loader has not written to before: everything in it counts."""
+        ((micros,),) = self._session.query(f"SELECT UNIX_MICROS(MAX(load_tstamp)) FROM {self._session.quoted('events')}")
+        return moment_text(micros or 0)
 
     def new_events(self, batch: Batch) -> tuple[list[Encoded], list[Encoded], set[int]]:
         """(rows to add, rows an interrupted batch has added already, indices into the first of those whose id others have)."""

@@ -75,7 +75,7 @@ class FailedLog:
         reconciled = [stored for row in incoming if (stored := reconcile(row, known, replaced)) is not None]
         partners = self._rows([row["partner"] for row in reconciled if "partner" in row])
         completing = {row["partner"] for row in reconciled if "partner" in row and is_typed(row)}
-        stored = []
+        whole_rows: list[Row] = []
         for row in reconciled:
             whole = _merged(row, partners.get(row.get("partner", ""), {}))
             cell = failure_cell(whole, load_tstamp)
@@ -83,13 +83,13 @@ class FailedLog:
                 tally.count("incomplete", [cell])
             else:
                 tally.failed(cell, told[row["failure_key"]])
-            stored.append(whole)
+            whole_rows.append(whole)
             self._added.append(_known(whole, load_tstamp))
         gone = [row for row in known if row.key in replaced]
         tally.count("completed", [row.cell for row in gone if row.typed or row.key in completing])
         tally.count("replaced", [row.cell for row in gone if not row.typed and row.key not in completing])
         self._remove(replaced, load_tstamp)
-        self._rows_added = [{**row, "load_tstamp": load_tstamp} for row in stored]
+        self._rows_added = [{**row, "load_tstamp": load_tstamp} for row in whole_rows]
         self.log.put(self._written(self._rows_added))
         return len(reconciled) - len(replaced)
 

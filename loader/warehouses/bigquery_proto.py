@@ -88,6 +88,12 @@ def micros_of(value: Any) -> int:
         return micros
 
 
+def moment_text(micros: int) -> str:
+    """`yyyy-MM-dd HH:mm:ss.SSS`, UTC."""
+    seconds, rest = divmod(micros, 1_000_000)
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%M:%S}.{rest // 1000:03}"
+
+
 def _conversion(shape: Shape) -> Callable[[Any], Any] | None:
     """Of atomic values, which come as text or as the type Loader 2 gives them, to the type the column has."""
     if not isinstance(shape, Leaf):

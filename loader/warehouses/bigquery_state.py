@@ -70,13 +70,16 @@ class State:
     def take_over(self, streams: Sequence[str]) -> None:
         """The streams are mine: from here on no other loader's rows are added. Raises Superseded."""
         latest = next(iter(self._openings()), (self._id, [], 0))
-        if self._opened and latest[0] != self._id:
-            raise Superseded("another loader has begun to write this dataset; this one stores nothing any more")
         self._append(self._number(latest[2]), _OPENING, streams=list(streams))
         self._opened = True
         for stream in self._earlier_streams():
             finalize(self._session, stream)
         self.standing = self._last()
+
+    def check(self) -> None:
+        """Raises Superseded."""
+        if self._opened and self._openings()[0][0] != self._id:
+            raise Superseded("another loader has begun to write this dataset; this one stores nothing any more")
 
     def next_change(self) -> int:
         return self._number(self.standing.change)

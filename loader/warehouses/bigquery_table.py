@@ -84,7 +84,7 @@ class GrowingTable:
             if not _covers(self.columns[name].shape, wanted[name].shape):
                 raise BigQueryUnavailable(f"the column {name} of {self.name} was made by somebody else, and otherwise")
 
-    def pending(self, patience: float = _PATIENCE) -> set[Path]:
+    def pending(self, patience: float) -> set[Path]:
         """Paths of the table that cannot be written yet; looks for so many seconds whether they can."""
         deadline = time.monotonic() + patience
         while True:
@@ -97,10 +97,11 @@ class GrowingTable:
             assert self.stream is not None
             self._learn(self.stream.schema())
 
-    def append(self, rows: Sequence[Row], patience: float = _PATIENCE) -> None:
+    def append(self, rows: Sequence[Row]) -> None:
         """Raises Late, RowErrors, StreamGone, BigQueryRefused, BigQueryUnavailable. The rows are changed."""
         if not rows:
             return
+        patience = _PATIENCE
         deadline = time.monotonic() + patience
         names = frozenset().union(*rows)
         while True:

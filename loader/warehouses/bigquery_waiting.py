@@ -1,12 +1,12 @@
 """`waiting_events` in BigQuery: events whose schema is missing, each with its line, kept as a log of changes."""
 
-from datetime import UTC, datetime
 from typing import NamedTuple
 
 from loader.ledger import Cell, Tally, event_cell
 from loader.warehouses.bigquery_atomic import ATOMIC_SHAPES
 from loader.warehouses.bigquery_client import Session
 from loader.warehouses.bigquery_log import Log
+from loader.warehouses.bigquery_proto import moment_text
 from loader.warehouses.protocol import WAITING_COLUMNS, Batch, Leaf, Row, Shape, Waited, Waiting
 
 WAITING = "waiting_events"
@@ -43,7 +43,7 @@ class WaitingLog:
         columns = "number, schema, bytes, UNIX_MICROS(first_waited), UNIX_MICROS(collector_tstamp), app_id"
         found = self._session.query(f"SELECT {columns} FROM {self.log.view}")
         self._about = {
-            number: _About(schema, size, _moment(since), (_moment(collected)[:13], app_id or ""))
+            number: _About(schema, size, moment_text(since), (moment_text(collected)[:13], app_id or ""))
             for number, schema, size, since, collected, app_id in found
         }
         self._sum()
@@ -114,8 +114,3 @@ def _row(waiting: Waiting, number: int) -> Row:
         "line": waiting.line,
         "number": number,
     }
-
-
-def _moment(micros: int) -> str:
-    seconds, rest = divmod(micros, 1_000_000)
-    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%M:%S}.{rest // 1000:03}"

@@ -65,9 +65,10 @@ def test_a_loader_killed_half_way_repeats_its_batch_and_nothing_is_there_twice(
         raise Killed
 
     subject.store(row(1), failed=[bad(2), bad(3)], positions={"log": 1})
-    with monkeypatch.context() as patched, pytest.raises(Killed):
+    with monkeypatch.context() as patched:
         patched.setattr(*((Log, "flush") if step == "before the logs" else (State, "note")), killed)
-        subject.store(row(2), row(4), failed=[bad(3), typed(3), bad(5)], positions={"log": 2})
+        with pytest.raises(Killed):
+            subject.store(row(2), row(4), failed=[bad(3), typed(3), bad(5)], positions={"log": 2})
     assert count(subject) == 3
     subject.again()
     assert subject.warehouse.positions() == {"log": 1}
@@ -85,11 +86,12 @@ def test_a_loader_killed_half_way_repeats_its_batch_and_nothing_is_there_twice(
 def test_a_loader_that_was_replaced_stores_nothing_any_more(subject: Any) -> None:
     old = subject.warehouse
     subject.again()
-    for _ in range(2):
-        with pytest.raises(Superseded if _ else BigQueryUnavailable):
-            batch = Batch("2026-01-01 10:00:00.000")
-            batch.add(row(1), old.encode)
-            old.store(batch)
+    batch = Batch("2026-01-01 10:00:00.000")
+    batch.add(row(1), old.encode)
+    with pytest.raises(BigQueryUnavailable):
+        old.store(batch)
+    with pytest.raises(Superseded):
+        old.store(batch)
     assert count(subject) == 0
     assert subject.store(row(1)).loaded == 1
 
@@ -108,7 +110,8 @@ def test_rows_that_need_a_column_that_is_late_wait_and_others_do_not(subject: An
             break
         except NotYetWritable:
             continue
-    assert subject.sql(f"SELECT {CART} FROM events ORDER BY event_id") == [([],), ([{"a": "1"}],)] or count(subject) == 2
+    assert subject.sql(f"SELECT {CART} FROM events ORDER BY event_id DESC")[0] == ([{"a": "1"}],)
+    assert count(subject) == 2
 
 
 def test_a_column_added_by_somebody_else_in_the_same_moment_is_merged(subject: Any) -> None:
