@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from backbone.errors import ConfigurationError, Fault
 
 ENVIRONMENT_PREFIX = "SNOWMELT_"
-_SECTIONLESS = {"SNOWMELT_GOLDEN", "SNOWMELT_IGLU_CENTRAL", "SNOWMELT_TEST_LONG"}
+_SECTIONLESS = {"SNOWMELT_GCP_PROJECT", "SNOWMELT_GOLDEN", "SNOWMELT_IGLU_CENTRAL", "SNOWMELT_TEST_LONG"}
 
 
 class Section(BaseModel):

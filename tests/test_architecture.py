@@ -24,6 +24,7 @@ MAY_TOUCH_IT = {
     "backbone/iglu": {"urllib.request", "http.client", "socket"},
     "enricher/assets.py": {"urllib.request", "http.client", "socket"},
     "loader": {"duckdb", "sqlite3"},
+    "loader/warehouses/bigquery_client.py": {"requests"},
     "collector": {"socket"},
     "snowmelt": {"http.client", "subprocess", "duckdb", "socket"},
 }
