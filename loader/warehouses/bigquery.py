@@ -44,6 +44,10 @@ log = logging.getLogger("snowmelt.loader")
 _DIRECTLY = ("", "loaded directly")
 
 
+class _Reduced(Exception):
+    """Failed events of the batch have fewer columns now; to be stored once more."""
+
+
 class BigQuery:
     def __init__(self, place: Place, known_events: int) -> None:
         """`known_events`: how many of the latest events are remembered to recognise duplicates.
@@ -101,6 +105,10 @@ class BigQuery:
         before = [table.stream.offset for table in self._tables if table.stream is not None]
         try:
             return self._store(batch)
+        except _Reduced:
+            log.warning("failed events are stored with fewer columns, BigQuery refuses them otherwise")
+            self._forget()
+            return self.store(batch)
         except (BigQueryUnavailable, StreamGone) as problem:
             self._broken = True
             if isinstance(problem, StreamGone):
@@ -185,7 +193,7 @@ class BigQuery:
         """Of changes. What was written of the batch is taken back before the next attempt."""
         self._broken = True
         if self._failed.reduce(batch):
-            raise BigQueryUnavailable(f"a failed event is written with fewer columns: {problem}") from problem
+            raise _Reduced from problem
         raise BatchRefused(str(problem)) from problem
 
     def _read(self, batch: Batch, tally: Tally) -> Read:

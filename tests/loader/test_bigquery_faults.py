@@ -163,6 +163,14 @@ def test_large_batches_go_in_several_requests_and_a_row_that_fits_none_is_named(
     assert count(subject) == 4
 
 
+def test_a_failure_that_does_not_fit_is_stored_with_fewer_columns(subject: Any) -> None:
+    stored = subject.store(row(1), failed=[bad(2, geo_latitude="nowhere", app_id="shop"), bad(3)], positions={"log": 1})
+    assert (stored.loaded, stored.failed) == (1, 2)
+    assert subject.sql("SELECT app_id, reason FROM failed_events ORDER BY event_id") == [("shop", "wrong"), (None, "wrong")]
+    assert count(subject) == 1
+    assert ledger(subject) == {"received": 3, "loaded": 1, "failed": 2}
+
+
 def test_permission_that_is_lost_and_comes_back_costs_no_event(subject: Any) -> None:
     subject.server.faults.denied = True
     subject.warehouse._events.stream.disconnect()
