@@ -41,7 +41,8 @@ docs: $(VENV)/installed-dev ## write the parts of docs/ that are made from the p
 
 requirements: $(VENV)/installed-dev ## pin dependencies anew from pyproject.toml, with hashes
 	$(call pin,base,--extra build)
-	$(call pin,dev,--extra build --extra dev)
+	$(call pin,gcp,--extra build --extra gcp)
+	$(call pin,dev,--extra build --extra dev --extra gcp)
 
 clean: ## remove .venv and what tools left behind; keeps snowmelt-data
 	rm -rf $(VENV) *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis $(JOURNEYS)/node_modules

@@ -21,7 +21,7 @@ from loader.lots import Lot, Records, Returning
 from loader.metrics import LoaderMetrics
 from loader.settings import LoaderSettings
 from loader.waiting import PORTION_BYTES, PORTION_EVENTS, Watch
-from loader.warehouses.protocol import BatchRefused, RowsRefused, Stored, Warehouse
+from loader.warehouses.protocol import BatchRefused, NotYetWritable, RowsRefused, Stored, Warehouse
 
 log = logging.getLogger("snowmelt.loader")
 
@@ -188,13 +188,7 @@ class Loader:
         self._failed_columns.begin_batch()
         self._failed_columns.fill(built.batch)
         started = time.monotonic()
-        try:
-            stored = self._warehouse.store(built.batch)
-        except RowsRefused as refused:
-            log.warning("the warehouse refuses %d rows; they become failed events", len(refused.rows))
-            built.refuse(refused.rows)
-            self._failed_columns.fill(built.batch)
-            stored = self._warehouse.store(built.batch)
+        stored = self._stored(built)
         self._positions = positions
         self._subscription.ack(positions)
         self.totals.add(stored)
@@ -202,6 +196,20 @@ class Loader:
         self.metrics.stored(built.batch, stored, took)
         self.metrics.table(self._warehouse)
         log.info("%s in %.2f s", stored, took)
+
+    def _stored(self, built: Built) -> Stored:
+        """What the warehouse does not take as rows it takes as failures, or as events that wait; each at most once."""
+        for _ in range(2):
+            try:
+                return self._warehouse.store(built.batch)
+            except RowsRefused as refused:
+                log.warning("the warehouse refuses %d rows; they become failed events", len(refused.rows))
+                built.refuse(refused.rows)
+                self._failed_columns.fill(built.batch)
+            except NotYetWritable as late:
+                log.info("%s; they wait", late)
+                built.defer(late.rows)
+        return self._warehouse.store(built.batch)
 
 
 def _sleep(seconds: float, stopping: Callable[[], bool]) -> bool:

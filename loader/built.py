@@ -7,7 +7,7 @@ from backbone.badrow import Processor
 from backbone.bus.protocol import Record
 from loader import badrows, failed_events
 from loader.enriched import EnrichedEvent, Unreadable, parse
-from loader.waiting import Parking
+from loader.waiting import Parking, waiting_for_column
 from loader.warehouses.protocol import Batch, Row
 
 
@@ -37,6 +37,16 @@ class Built(NamedTuple):
             self.fail(event, badrows.runtime_error(self.maker, reason, event))
         self.batch.rows[:] = [row for at, row in enumerate(self.batch.rows) if at not in reasons]
         self.lines[:] = [line for at, line in enumerate(self.lines) if at not in reasons]
+
+    def defer(self, rows: Sequence[int]) -> None:
+        """Moves rows that the warehouse cannot write yet to the events that wait."""
+        for at in rows:
+            event = parse(self.lines[at].encode("utf-8", "replace"))
+            assert isinstance(event, EnrichedEvent)
+            self.batch.waiting.append(waiting_for_column(event, self.batch.load_tstamp))
+        late = set(rows)
+        self.batch.rows[:] = [row for at, row in enumerate(self.batch.rows) if at not in late]
+        self.lines[:] = [line for at, line in enumerate(self.lines) if at not in late]
 
 
 def failed_row(record: Record, previous: Record | None) -> Row:

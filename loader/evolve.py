@@ -10,7 +10,7 @@ from typing import NamedTuple
 from backbone.schema_hash import text_hash
 from backbone.selfdescribing import SchemaKey
 from loader.columns import Target
-from loader.warehouses.protocol import Change, Column, ListOf, Record, Shape
+from loader.warehouses.protocol import UNCLAIMED, Change, Column, ListOf, Record, Shape
 
 
 class Placement(NamedTuple):
@@ -34,12 +34,12 @@ def place(columns: Mapping[str, Column], target: Target, family: str, shape: Sha
     """Where the data of a target goes; None when even its recovery column is taken by something else."""
     plain = target.field.name
     taken = columns.get(plain)
-    suffix = "" if taken is None or taken.family == family else f"_{text_hash(family)}"
+    suffix = "" if taken is None or taken.family in (family, UNCLAIMED) else f"_{text_hash(family)}"
     for name in (plain + suffix, target.recovery + suffix):
         column = columns.get(name)
         if column is None:
             return Placement(name, (Change((name,), shape, family),), name != plain)
-        if column.family == family:
+        if column.family in (family, UNCLAIMED):
             try:
                 return Placement(name, tuple(_missing((name,), column.shape, shape)), name != plain)
             except _Conflict:

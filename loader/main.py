@@ -1,17 +1,20 @@
 """The loader as a service."""
 
 import logging
+from collections.abc import Callable
 
 from backbone import stopping
 from backbone.bus import open_bus
+from backbone.errors import ConfigurationError, Fault, TransientError
 from backbone.iglu import build_resolver
 from backbone.settings import Settings
 from loader.app import Loader
-from loader.maintenance import Maintenance
 from loader.settings import LoaderSettings, WarehouseSettings
-from loader.warehouses.ducklake import DuckLake
+from loader.warehouses.protocol import Warehouse
 
 log = logging.getLogger("snowmelt.loader")
+
+_LONGEST_PAUSE = 60.0
 
 
 def run(settings: Settings) -> int:
@@ -24,12 +27,14 @@ def run(settings: Settings) -> int:
     stop = stopping.on_signals()
     resolver = build_resolver(settings.iglu)
     try:
-        warehouse = DuckLake(settings.data.warehouse, own.known_events)
-        duties = Maintenance(warehouse, settings.data.warehouse, keeping)
-        loader = Loader(open_bus(settings), warehouse, resolver, own, keeping.max_fields, duties.between_batches)
+        opened = _bigquery(own, keeping, stop.wait) if keeping.kind == "bigquery" else _embedded(settings, own, keeping)
+        if opened is None:
+            return 0
+        warehouse, between_batches, name = opened
+        loader = Loader(open_bus(settings), warehouse, resolver, own, keeping.max_fields, between_batches)
         if own.metrics_port is not None:
             log.info("metrics: http://127.0.0.1:%d/metrics", loader.metrics.serve(own.metrics_port))
-        log.info("loading into %s", settings.data.warehouse)
+        log.info("loading into %s", name)
         try:
             loader.run(stop.is_set)
         finally:
@@ -38,3 +43,37 @@ def run(settings: Settings) -> int:
         resolver.close()
     log.info("stopped after %d events", loader.totals.loaded)
     return 0
+
+
+_Opened = tuple[Warehouse, Callable[[], None], str]
+
+
+def _embedded(settings: Settings, own: LoaderSettings, keeping: WarehouseSettings) -> _Opened:
+    from loader.maintenance import Maintenance
+    from loader.warehouses.ducklake import DuckLake
+
+    folder = settings.data.warehouse
+    warehouse = DuckLake(folder, own.known_events)
+    return warehouse, Maintenance(warehouse, folder, keeping).between_batches, str(folder)
+
+
+def _bigquery(own: LoaderSettings, keeping: WarehouseSettings, wait: Callable[[float], bool]) -> _Opened | None:
+    """Tried until it works: permissions and quotas come back. `wait` is true when told to stop, which makes it None."""
+    if not keeping.project or not keeping.dataset:
+        raise ConfigurationError([Fault("settings", "warehouse", "kind bigquery needs project and dataset")])
+    try:
+        from loader.warehouses.bigquery import BigQuery
+        from loader.warehouses.bigquery_client import Place
+    except ModuleNotFoundError as problem:
+        fault = Fault("settings", "warehouse.kind", f"bigquery needs the extra gcp (pip install 'snowmelt[gcp]'): {problem.name}")
+        raise ConfigurationError([fault]) from problem
+    place = Place(keeping.project, keeping.dataset, keeping.location, keeping.endpoint, keeping.write_endpoint)
+    pause = 1.0
+    while True:
+        try:
+            return BigQuery(place, own.known_events), lambda: None, f"BigQuery, {place}"
+        except TransientError as problem:
+            log.warning("the warehouse cannot be opened, tried again in %.0f s: %s", pause, problem)
+        if wait(pause):
+            return None
+        pause = min(_LONGEST_PAUSE, 2 * pause)

@@ -1,7 +1,7 @@
 """`[loader]` and `[warehouse]` of `snowmelt.toml`."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -45,6 +45,18 @@ class LoaderSettings(Section):
 class WarehouseSettings(Section):
     """`[warehouse]`: what is kept, for how long, and where its copies go."""
 
+    kind: Literal["ducklake", "bigquery"] = "ducklake"
+    """The embedded warehouse in the data folder, or a dataset in BigQuery."""
+    project: str | None = None
+    """Google Cloud project of the dataset."""
+    dataset: str | None = None
+    """The dataset; it must be there, its tables are made."""
+    location: str | None = None
+    """Where the dataset is (`EU`, `us-central1`); unset: BigQuery finds out by itself."""
+    endpoint: str | None = None
+    """URL that stands in for BigQuery's REST interface, without credentials; for tests, together with `write_endpoint`."""
+    write_endpoint: str | None = None
+    """The same, `host:port`, for the Storage Write API (gRPC without encryption)."""
     event_days: Days | None = None
     """Rows of `events` are deleted when they were loaded this long ago; unset: never."""
     failed_days: Days | None = 365.0

@@ -68,6 +68,12 @@ class Parking:
         return True
 
 
+def waiting_for_column(event: EnrichedEvent, now: str) -> Waiting:
+    """An event whose column is so new that the warehouse cannot write it yet: waits under the name of one of its schemas."""
+    described = [*event.entities, *([] if event.event is None else [event.event])]
+    return Waiting(described[0].key.uri, "column not writable yet", now, event.line, _columns(event), failure_key(event))
+
+
 def _columns(event: EnrichedEvent) -> dict[str, str]:
     return {name: event.row[name] for name in WAITING_COLUMNS if name in event.row}
 

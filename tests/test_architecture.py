@@ -24,6 +24,7 @@ MAY_TOUCH_IT = {
     "backbone/iglu": {"urllib.request", "http.client", "socket"},
     "enricher/assets.py": {"urllib.request", "http.client", "socket"},
     "loader": {"duckdb", "sqlite3"},
+    "loader/warehouses/bigquery_client.py": {"requests"},
     "collector": {"socket"},
     "snowmelt": {"http.client", "subprocess", "duckdb", "socket"},
 }
@@ -110,6 +111,12 @@ def test_reading_the_settings_loads_no_service() -> None:
 def test_command_line_starts_without_the_services() -> None:
     heavy = {"duckdb", "jsonschema", "jsonschema_rs", "maxminddb", "geoip2", "ua_parser", "starlette", "uvicorn", "pydantic"}
     assert imported_by("snowmelt.cli") & heavy == set()
+
+
+def test_a_loader_loads_the_libraries_of_its_own_warehouse_only() -> None:
+    assert imported_by("loader.main") & {"duckdb", "google", "grpc"} == set()
+    assert "duckdb" not in imported_by("loader.warehouses.bigquery")
+    assert imported_by("loader.warehouses.ducklake") & {"google", "grpc"} == set()
 
 
 def test_packages_named_by_the_project_exist_and_are_all_listed() -> None:

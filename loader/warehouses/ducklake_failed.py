@@ -2,13 +2,13 @@
 
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
-from typing import NamedTuple
 
 import duckdb
 
 from backbone.event import JSON_COLUMNS
 from loader.evolve import follow
 from loader.failed_events import OWN_COLUMNS, is_typed, joined
+from loader.known_failures import Known, one_event, reconcile
 from loader.ledger import Cell, Tally, failure_cell
 from loader.warehouses.ducklake_columns import alter, read_columns, shapes
 from loader.warehouses.ducklake_ledger import cell_text
@@ -25,21 +25,6 @@ _SHAPES: dict[str, Shape] = {
 _KEY_SHAPES = {name: _SHAPES[name] for name in ("failure_key", "event_id", "event_fingerprint")}
 _TEXT = {name for name, shape in _SHAPES.items() if shape == Leaf("VARCHAR")}
 _MERGE: dict[str, Shape] = {"partner": Leaf("VARCHAR"), "yields": Leaf("BOOLEAN")}
-
-
-class _Known(NamedTuple):
-    key: str
-    event_id: str | None
-    fingerprint: str | None
-    typed: bool
-    """Known from its `failed` line alone."""
-    stage: str
-    attempts: int
-    cell: Cell
-
-    @property
-    def event(self) -> tuple[str | None, str | None]:
-        return self.event_id, self.fingerprint
 
 
 class FailedTable:
@@ -72,7 +57,7 @@ class FailedTable:
         incoming = joined(rows)
         known = self._known(incoming) if incoming and self._maybe_any else []
         replaced: set[str] = set()
-        reconciled = [stored for row in incoming if (stored := _reconcile(row, known, replaced)) is not None]
+        reconciled = [stored for row in incoming if (stored := reconcile(row, known, replaced)) is not None]
         now = f"TIMESTAMPTZ '{load_tstamp}+00'"
         merging = [row for row in reconciled if "partner" in row]
         if merging:
@@ -95,7 +80,7 @@ class FailedTable:
             return 0
         landed = {row.event_id: row.fingerprint for row in rows}
         found = self._known([{"event_id": event_id} for event_id in landed])
-        gone = {row.key for row in found if _one_event(row.fingerprint, landed[row.event_id or ""])}
+        gone = {row.key for row in found if one_event(row.fingerprint, landed[row.event_id or ""])}
         self._delete(gone)
         tally.count("recovered", [row.cell for row in found if row.key in gone])
         return len(gone)
@@ -137,7 +122,7 @@ class FailedTable:
         self._run(f"CREATE OR REPLACE TEMP TABLE merged AS SELECT {merged}, a.partner FROM {join}")
 
     def _count(
-        self, stored: Sequence[Row], told: Mapping[str, int], replaced: Sequence[_Known], load_tstamp: str, tally: Tally
+        self, stored: Sequence[Row], told: Mapping[str, int], replaced: Sequence[Known], load_tstamp: str, tally: Tally
     ) -> None:
         """`told`: by how many records of the batch, for each failure that is not a `failed` line."""
         merged = self._merged_cells() if any("partner" in row for row in stored) else {}
@@ -156,7 +141,7 @@ class FailedTable:
         query = f"SELECT partner, {cell_text(FAILED)} FROM merged"
         return {partner: (hour, app) for partner, hour, app in self._run(query).fetchall()}
 
-    def _known(self, rows: Sequence[Row]) -> list[_Known]:
+    def _known(self, rows: Sequence[Row]) -> list[Known]:
         """What the table has under the keys or event ids of these rows."""
         keys = [{name: row[name] for name in _KEY_SHAPES if name in row} for row in rows]
         names, select = self._reader.select(keys, _KEY_SHAPES)
@@ -164,7 +149,7 @@ class FailedTable:
         match = " OR ".join(f"{name} IN (SELECT {name} FROM wanted)" for name in names if name != "event_fingerprint")
         columns = f"failure_key, event_id, event_fingerprint, kind IS NULL, stage, attempts, {cell_text(FAILED)}"
         query = f"SELECT {columns} FROM {FAILED} WHERE {match}"
-        return [_Known._make((*row[:6], row[6:])) for row in self._run(query).fetchall()]
+        return [Known._make((*row[:6], row[6:])) for row in self._run(query).fetchall()]
 
     def _delete(self, keys: set[str]) -> None:
         if keys:
@@ -179,38 +164,3 @@ def _merged(name: str, arrives: bool) -> str:
     if not arrives:
         return f"t.{column}"
     return f"CASE WHEN a.yields THEN coalesce(t.{column}, a.{column}) ELSE coalesce(a.{column}, t.{column}) END AS {column}"
-
-
-def _one_event(failed: str | None, landed: str | None) -> bool:
-    """Whether fingerprints of events with one id allow them to be the same event."""
-    return failed is None or landed is None or failed == landed
-
-
-def _reconcile(row: Row, known: Sequence[_Known], replaced: set[str]) -> Row | None:
-    """The row as it is to be stored, if at all; notes which stored ones it replaces.
-
-    The other half of a failure, stored earlier, is named as `partner`: the two become one row, in which the bad row's values
-    count first (`yields`: it is the stored one).
-    """
-    event = row.get("event_id"), row.get("event_fingerprint")
-    twins = [other for other in known if other.event_id is not None and other.event == event]
-    if is_typed(row):
-        return _second_half(row, twins, replaced)
-    attempts = row["attempts"]
-    for other in known:
-        moved_on = other in twins and row.get("event_fingerprint") is None and other.stage != row["stage"]
-        if not other.typed and (other.key == row["failure_key"] or moved_on):
-            attempts += other.attempts
-            replaced.add(other.key)
-    halves = [other.key for other in twins if other.typed and other.key not in replaced]
-    replaced.update(halves)
-    partner = {"partner": halves[0], "yields": False} if halves else {}
-    return {**row, "attempts": attempts, **partner}
-
-
-def _second_half(row: Row, twins: Sequence[_Known], replaced: set[str]) -> Row | None:
-    first = next((other for other in twins if not other.typed and other.stage == row["stage"]), None)
-    if first is None or any(other.typed for other in twins) or first.key in replaced:
-        return None if twins else row
-    replaced.add(first.key)
-    return {**row, "partner": first.key, "yields": True}

@@ -8,10 +8,9 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 
 import duckdb
-import orjson
 
-from backbone import jsontext
 from loader.warehouses.ducklake_types import as_read, identifier, type_text
+from loader.warehouses.json_rows import encode as encode  # callers know it by this module too
 from loader.warehouses.protocol import Row, Shape
 
 _BUFFER = 4 * 1024 * 1024
@@ -78,14 +77,6 @@ class RowReader:
             file.writelines(lines)
             file.truncate()
         return max(map(len, lines))
-
-
-def encode(row: Row) -> bytes:
-    """One JSON object and a line end."""
-    try:
-        return orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE)
-    except TypeError:  # lone surrogates
-        return jsontext.dumps(row, exact=False).encode() + b"\n"
 
 
 def _expression(name: str, shape: Shape, narrow: bool) -> str:

@@ -31,6 +31,10 @@ class Record:
 Shape: TypeAlias = Leaf | ListOf | Record
 
 
+UNCLAIMED = "unclaimed"
+"""Family of a column that another loader made for self-describing data: it is that of whichever schema its name fits."""
+
+
 class Column(NamedTuple):
     """`family`: which schemas' data it holds (`event com.acme/click 1`); None for atomic columns and foreign ones."""
 
@@ -164,6 +168,17 @@ class RowsRefused(BatchRefused):
     def __init__(self, rows: Sequence[tuple[int, str]]) -> None:
         self.rows = rows
         super().__init__(f"{len(rows)} rows refused")
+
+
+class NotYetWritable(Exception):
+    """These rows (indices into `Batch.rows`) need columns that were added just now and cannot be written yet; others can.
+
+    Nothing of the batch was stored.
+    """
+
+    def __init__(self, rows: Sequence[int]) -> None:
+        self.rows = rows
+        super().__init__(f"{len(rows)} rows need columns that cannot be written yet")
 
 
 class Table(Protocol):

@@ -1,0 +1,79 @@
+"""The loader itself, from the bus to BigQuery."""
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from backbone.bus.memory import MemoryBus
+from backbone.iglu.registries import FolderRegistry, Place
+from backbone.iglu.resolver import Resolver
+from loader.app import Loader
+from loader.settings import LoaderSettings
+from loader.warehouses import bigquery_table
+
+from .test_warehouse_contract import StandIn, ledger
+
+CART = "iglu:com.acme/cart/jsonschema/1-0-0"
+
+
+class Running:
+    def __init__(self, folder: Path, schemas: Any) -> None:
+        self.subject = StandIn(folder)
+        self.bus = MemoryBus()
+        self.publisher = self.bus.publisher("enricher")
+        self.resolver: Any = Resolver([FolderRegistry(Place("test"), schemas.folder)])
+        self.loader = self.open()
+
+    def open(self) -> Loader:
+        return Loader(self.bus, self.subject.warehouse, self.resolver, LoaderSettings(batch_seconds=0.0))
+
+    def load(self, *lines: bytes, until: Any = lambda: True) -> None:
+        self.publisher.commit([("enriched", line) for line in lines])
+        deadline = time.monotonic() + 15.0
+        busy = [False]
+
+        def done() -> bool:
+            before, busy[0] = busy[0], True
+            return (before and until()) or time.monotonic() > deadline
+
+        self.loader.run(done)
+
+
+@pytest.fixture
+def running(tmp_path: Path, schemas: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Running]:
+    monkeypatch.setattr(bigquery_table, "_PATIENCE", 0.1)
+    monkeypatch.setattr(bigquery_table, "_LOOK", 0.05)
+    schemas.put(
+        CART, properties={"a": {"type": "string"}, "n": {"type": "integer"}, "when": {"type": "string", "format": "date"}}
+    )
+    made = Running(tmp_path, schemas)
+    yield made
+    made.subject.close()
+
+
+def test_events_with_entities_are_loaded(running: Running, line: Any) -> None:
+    running.load(line(entities=[(CART, {"a": "x", "n": 7, "when": "2024-02-29"})]), line(app_id="shop"), b"nonsense")
+    ((found,),) = running.subject.sql("SELECT contexts_com_acme_cart_1 FROM events WHERE app_id IS NULL")
+    assert (found[0]["_schema_version"], found[0]["a"], found[0]["n"], str(found[0]["when"])) == ("1-0-0", "x", 7, "2024-02-29")
+    assert running.subject.sql("SELECT kind FROM failed_events") == [("loader_parsing_error",)]
+    assert ledger(running.subject) == {"received": 3, "loaded": 2, "failed": 1}
+
+
+def test_an_event_whose_column_is_late_waits_while_others_load(running: Running, line: Any) -> None:
+    running.subject.server.faults.lag_seconds = 3.0
+    running.load(line(entities=[(CART, {"a": "x"})]), line(app_id="shop"))
+    assert running.subject.sql("SELECT app_id FROM events") == [("shop",)]
+    assert running.subject.sql("SELECT why FROM waiting_events") == [("column not writable yet",)]
+    running.load(until=lambda: not running.subject.warehouse.waiting())
+    assert running.subject.sql("SELECT COUNT(*) FROM events") == [(2,)]
+    assert running.subject.sql("SELECT COUNT(*) FROM waiting_events") == [(0,)]
+
+
+def test_a_row_bigquery_refuses_is_a_failed_event_and_the_others_load(running: Running, line: Any) -> None:
+    running.subject.server.faults.marked = "poison"
+    running.load(line(app_id="shop"), line(page_title="poison"))
+    running.subject.server.faults.marked = None
+    assert running.subject.sql("SELECT app_id FROM events") == [("shop",)]

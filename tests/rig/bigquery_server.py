@@ -1,0 +1,39 @@
+"""A stand-in for BigQuery that speaks its protocols, REST and gRPC, to Google's own client libraries; its faults are scripted.
+
+It keeps what the loader relies on: streams with offsets, etags, additive schema changes only, the size limit of a request, new
+columns that cannot be written at once. It runs the loader's queries by DuckDB, so their spelling is tested on BigQuery alone.
+"""
+
+import threading
+from pathlib import Path
+from typing import Any
+
+from bigquery_faults import Faults
+from bigquery_rest import Rest
+from bigquery_tables import Table, Tables
+from bigquery_write import Write
+
+PROJECT, DATASET = "test", "atomic"
+
+
+class BigQueryServer:
+    def __init__(self, folder: Path) -> None:
+        self.faults = Faults()
+        self._tables = Tables(folder)
+        self._rest = Rest(DATASET, self._tables, self.faults)
+        self._write = Write(self._tables, self.faults)
+        self.endpoint, self.write_endpoint = self._rest.url, self._write.address
+        threading.Thread(target=self._rest.server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
+
+    @property
+    def tables(self) -> dict[str, Table]:
+        return self._tables.tables
+
+    def rows(self, sql: str) -> list[tuple[Any, ...]]:
+        """Tables are named as they are: "SELECT … FROM `x.events`"."""
+        return self._tables.query(sql, {})[1]
+
+    def close(self) -> None:
+        self._rest.server.shutdown()
+        self._rest.server.server_close()
+        self._write.server.stop(None)
