@@ -1,12 +1,13 @@
 """A schema breaks in the middle of a steady stream: how much longer do the other events take until they can be queried?
 
-Events of `benchmarks.loader`, all with a cart, are published on the embedded log at RATE a second, each with the moment of its
-publication in `dvce_created_tstamp`. The loader is a process of its own; another one asks the warehouse all the time which batches
-it sees. From the middle on, one event in ten has a cart of a version whose property changed its type, which gets a recovery
-column. Delays are from publication to the end of the query that saw the row.
+SNOWMELT_BENCH_RATE (3,000) events of `benchmarks.loader` a second, all with a cart, are published on the embedded log, each with the
+moment of its publication in `dvce_created_tstamp`. The loader is a process of its own; another asks the warehouse all the time
+which batches it sees. From the middle on, one event in ten has a cart of a version whose property changed its type, which gets a
+recovery column. Delays are from publication to the end of the query that saw the row.
 """
 
 import json
+import os
 import statistics
 import subprocess
 import sys
@@ -28,7 +29,7 @@ from backbone.selfdescribing import SchemaKey, SchemaVer, SelfDescribing
 from benchmarks.loader import _FAMILIES, _line, _write_schema
 from loader.warehouses.ducklake_catalog import open_reader
 
-RATE = 3_000
+RATE = int(os.environ.get("SNOWMELT_BENCH_RATE", "3000"))
 RUNS = 5
 _WARM_UP, _BEFORE, _AFTER = 3.0, 8.0, 12.0
 """Seconds; of the first nothing is told."""

@@ -119,14 +119,15 @@ class Killed:
 
     def _live(self, goal: str) -> None:
         """Until it does `goal`. Something is sent all the time."""
-        begun, sent = time.monotonic(), 0.0
+        begun, sent, evolving = time.monotonic(), 0.0, goal == "store > evolve"
         limit = self.chance.uniform(1.2, 2.5) if goal == "anything" else 5.0
         while (now := time.monotonic()) < begun + limit:
             if goal in told(self._doing):
                 return
-            if now >= sent + 0.15:
-                self._send(evolving=goal == "store > evolve" and sent > 0 and "load" in told(self._doing))
-                sent = now
+            if now >= sent + 0.2:
+                grown = evolving and "load" in told(self._doing)
+                self._send(grown)
+                evolving, sent = evolving and not grown, now
             if goal == "waiting > store" and now > begun + 1.5:
                 self.stream.come()
             time.sleep(0.001)
@@ -135,7 +136,7 @@ class Killed:
         stream, chance = self.stream, self.chance
         if evolving or chance.random() < (0.01 if LONG else 0.05):
             stream.evolve()
-        records = list(stream.plain(chance.randint(1, 15)))
+        records = list(stream.plain(chance.randint(1, 12)))
         if chance.random() < 0.1:
             records += stream.late(3)
         if chance.random() < 0.03:
@@ -181,14 +182,14 @@ class Killed:
     def _drain(self) -> None:
         self.works.send(*self.stream.plain(1))  # stored by this process: it is up
         bus, waiting = open_bus(self.works.settings), self.stream.waiting()
-        eventually(lambda: not bus.backlog("loader", STREAMS), 90, 0.2, f"bus read: {self.said()}")
+        eventually(lambda: not bus.backlog("loader", STREAMS), 240, 0.2, "bus read")
         eventually(lambda: not self.requests.waiting(), 30, 0.2, "requests served")
         with open_reader(self.works.settings.data.folder) as reader, suppress(AssertionError):
             eventually(lambda: {id_ for (id_,) in reader.sql("SELECT event_id FROM waiting_events").fetchall()} == waiting, 30)
 
     def check(self) -> None:
         found = audit(self.works.settings)
-        assert found.differences == [], self.said()
+        assert found.differences == []
         tables: dict[str, list[str]] = {}
         for table in ("events", "failed_events", "waiting_events"):
             for (event_id,) in self.works.sql(f"SELECT event_id FROM {table}"):

@@ -79,7 +79,7 @@ def _at_once(generator: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def hurry() -> None:
-    ducklake_upkeep._COMMITS, ducklake_upkeep._SECONDS = 3, 0.5
+    ducklake_upkeep._COMMITS, ducklake_upkeep._SECONDS = 3, 1.5
     ducklake_upkeep.KEPT = ducklake_maintenance.KEPT = "10 seconds"
     ducklake_maintenance._FORGOTTEN = "20 seconds"
 
@@ -90,6 +90,6 @@ if __name__ == "__main__":
     hurry()
     watch(doing)
     flags = {"data.folder": data, "iglu.schemas": [schemas], "bus.segment_bytes": 300_000}
-    flags |= {"loader.batch_seconds": 0.05, "loader.batch_records": 150}
+    flags |= {"loader.batch_seconds": 0.05, "loader.batch_records": 500}
     settings = load(None, {"loader": LoaderSettings, "warehouse": WarehouseSettings}, environment={}, flags=flags)
     sys.exit(doing.noted("start", main.run)(settings))
