@@ -1,9 +1,9 @@
 """A schema breaks in the middle of a steady stream: how much longer do the other events take until they can be queried?
 
 Events of `benchmarks.loader`, SNOWMELT_BENCH_RATE (3,000) a second and all with a cart, are published on the embedded log, each
-with the moment of its publication in `dvce_created_tstamp`. The loader is a process of its own; another asks the warehouse all the
-time which batches it sees. From the middle on, one event in ten has a cart of a version whose property changed its type, which
-gets a recovery column. Delays are from publication to the end of the query that saw the row.
+with the moment of its publication in `dvce_created_tstamp`. The loader is a process of its own; another asks the warehouse all
+the time which batches it sees. From the middle on, one event in ten has a cart of a version whose property changed its type,
+which gets a recovery column. Delays are from publication to the end of the query that saw the row.
 """
 
 import json

@@ -78,7 +78,12 @@ class Sent(NamedTuple):
 
     def _own(self) -> dict[str, Any]:
         fields: dict[str, Any] = {"app_id": f"app{self.number % 3}", "page_title": f"page {self.number}"}
-        return {**fields, "tr_total": f"{self.number}.25", "br_viewwidth": self.number % 5000, "geo_latitude": self.number / 64}
+        return {
+            **fields,
+            "tr_total": f"{self.number}.25",
+            "br_viewwidth": self.number % 5000,
+            "geo_latitude": self.number % 180 / 4,
+        }
 
     def atomic(self) -> dict[str, str]:
         """As the columns of `ATOMIC` read, as text."""
