@@ -171,6 +171,7 @@ class Killed:
         """Everything sent is stored, what can be replayed is, and the loader has stopped."""
         self.stream.mend()
         self.start()
+        self._live("upkeep > delete")
         self._drain()
         for _ in range(2):  # what a killed replay had sent is on its way during the first
             assert self._command("-m", "snowmelt", "replay", "--schema", "iglu:com.acme/").wait(60) == 0
