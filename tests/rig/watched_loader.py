@@ -79,7 +79,7 @@ def _at_once(generator: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def hurry() -> None:
-    ducklake_upkeep._COMMITS, ducklake_upkeep._SECONDS = 3, 1.5
+    ducklake_upkeep._COMMITS, ducklake_upkeep._SECONDS = 4, 1.0
     ducklake_upkeep.KEPT = ducklake_maintenance.KEPT = "10 seconds"
     ducklake_maintenance._FORGOTTEN = "20 seconds"
 
