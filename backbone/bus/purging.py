@@ -128,7 +128,7 @@ def _delete_files(folder: Path, end: int, removed: dict[Stream, int]) -> None:
 def _purge_file(path: Path, end: int, removed: dict[Stream, int]) -> bool:
     """Whether the file is clean now."""
     uri = f"{path.absolute().as_uri()}?mode=rw"
-    with closing(sqlite3.connect(uri, uri=True, isolation_level=None, timeout=0)) as db:
+    with closing(sqlite3.connect(uri, uri=True, isolation_level=None, timeout=_PATIENCE)) as db:
         (version,) = db.execute("PRAGMA user_version").fetchone()
         if not version:
             return True
@@ -180,17 +180,25 @@ def _clean(db: sqlite3.Connection) -> bool:
 def _patiently(db: sqlite3.Connection, statement: str) -> bool:
     """Whether it was done in time. SQLite's own waiting looks ten times a second, and a busy producer is always there before."""
     deadline = time.monotonic() + _PATIENCE
-    while True:
-        try:
-            answer = db.execute(statement).fetchone()
-            if answer is None or not answer[0]:
-                return True
-        except sqlite3.OperationalError as problem:
-            if "locked" not in str(problem):
-                raise
-        if time.monotonic() >= deadline:
-            return False
-        time.sleep(_GAP)
+    db.execute("PRAGMA busy_timeout=0")
+    try:
+        while not _done(db, statement):
+            if time.monotonic() >= deadline:
+                return False
+            time.sleep(_GAP)
+        return True
+    finally:
+        db.execute(f"PRAGMA busy_timeout={int(1000 * _PATIENCE)}")
+
+
+def _done(db: sqlite3.Connection, statement: str) -> bool:
+    try:
+        answer = db.execute(statement).fetchone()
+    except sqlite3.OperationalError as problem:
+        if "locked" not in str(problem):
+            raise
+        return False
+    return answer is None or not answer[0]
 
 
 @contextmanager

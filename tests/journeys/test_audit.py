@@ -36,6 +36,7 @@ def test_an_audit_during_traffic_never_raises_a_false_alarm(fresh: Pipeline) -> 
     command = [sys.executable, "-m", "snowmelt", "send", "--url", fresh.url, "--rate", "300", "--broken", "0.2", "--count", "0"]
     traffic = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL)
     try:
+        eventually(lambda: fresh.try_sql("select 1 from events limit 1"), what="a warehouse")
         eventually(lambda: total(audited(fresh), "received") > 0, what="first rows")
         counts = []
         for number in range(TIMES):

@@ -1,8 +1,20 @@
 """A breaking change of a schema in the middle of a stream: every row lands, and none waits for another."""
 
+import os
 import threading
+import time
 from typing import Any
 
+import pytest
+from bookkeeping import agreed
+
+from backbone.bus import open_bus
+from backbone.iglu import build_resolver
+from loader.app import Loader
+from loader.settings import LoaderSettings
+from loader.warehouses.ducklake import DuckLake
+
+LONG = bool(os.environ.get("SNOWMELT_TEST_LONG"))
 CART = "iglu:com.acme/cart/jsonschema/1-0-0"
 BROKEN = "iglu:com.acme/cart/jsonschema/1-0-1"
 COLUMN = "contexts_com_acme_cart_1"
@@ -47,3 +59,38 @@ def test_a_breaking_version_that_is_sent_before_it_is_published(station: Any, sc
     assert station.one(f"SELECT count(*), sum({recovery}[1].a)::BIGINT FROM events") == (200, sum(range(0, 200, 4)))
     assert station.one("SELECT count(*) FROM waiting_events") == 0
     assert station.one("SELECT count(*) FROM failed_events") == 0
+
+
+@pytest.mark.skipif(not LONG, reason="the full count, run by `make test-long`")
+def test_a_breaking_version_in_a_stream_of_100_000_events(works: Any, schemas: Any, line: Any) -> None:
+    """Over the log; a fifth of the second half is of the version that breaks."""
+    number, at_once = 100_000, 500
+
+    def publish() -> None:
+        for start in range(0, number, at_once):
+            if start == number // 2:
+                schemas.put(BROKEN, properties={"a": {"type": "integer"}})
+            events = ((at, at >= number // 2 and at % 5 == 0) for at in range(start, start + at_once))
+            entities = ((at, (BROKEN, {"a": at}) if broken else (CART, {"a": f"a{at}"})) for at, broken in events)
+            works.send(*(("enriched", line(br_viewwidth=at, entities=[entity])) for at, entity in entities))
+
+    own = works.settings.section("loader", LoaderSettings)
+    resolver = build_resolver(works.settings.iglu)
+    loader = Loader(open_bus(works.settings), DuckLake(works.settings.data.warehouse, 2 * number), resolver, own)
+    publishing = threading.Thread(target=publish)
+    publishing.start()
+    deadline = time.monotonic() + 300
+    loader.run(lambda: loader.totals.loaded == number or time.monotonic() > deadline)
+    publishing.join()
+    loader.close()
+    resolver.close()
+    assert loader.metrics.value("snowmelt_loader_recovery_columns_total") == 1
+    columns = [name for (name, *_) in works.sql("DESCRIBE events") if name.startswith(f"{COLUMN}_recovered_")]
+    assert len(columns) == 1
+    assert columns[0].startswith(f"{COLUMN}_recovered_1_0_1_")
+    fits = f"{COLUMN}[1].a = 'a' || br_viewwidth AND {columns[0]} IS NULL AND len({COLUMN}) = 1"
+    broken = f"{columns[0]}[1].a = br_viewwidth AND {COLUMN} IS NULL AND len({columns[0]}) = 1 AND br_viewwidth % 5 = 0"
+    query = f"SELECT count(*), count(DISTINCT br_viewwidth), count(*) FILTER ({fits}), count(*) FILTER ({broken}) FROM events"
+    assert works.sql(query) == [(number, number, number - number // 10, number // 10)]
+    assert works.sql("SELECT (SELECT count(*) FROM failed_events), (SELECT count(*) FROM waiting_events)") == [(0, 0)]
+    agreed(works)

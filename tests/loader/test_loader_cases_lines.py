@@ -80,6 +80,7 @@ def test_9_money_with_too_many_digits_is_refused_with_its_value(station: Any, li
 def test_39_a_missing_version_and_a_schema_that_is_none_are_told_apart(station: Any, schemas: Any, line: Any) -> None:
     schemas.put(CART, properties={"a": {"type": "string"}})
     schemas.put("iglu:com.acme/broken/jsonschema/1-0-0", properties="text")
+    station.settings = station.settings.model_copy(update={"waiting_bytes": 1})  # nothing may wait
     station.load_lines(
         line(entities=[("iglu:com.acme/cart/jsonschema/1-0-9", {})]),
         line(entities=[("iglu:com.acme/broken/jsonschema/1-0-0", {})]),
@@ -124,11 +125,11 @@ def test_75_a_store_that_fails_moves_no_position_and_is_tried_again(
 def test_76_rows_land_only_with_the_failures_of_their_batch(station: Any, line: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     real, seen = ducklake_failed.FailedTable.upsert, []
 
-    def upsert(self: Any, rows: Any, load_tstamp: str) -> int:
+    def upsert(self: Any, *arguments: Any) -> Any:
         seen.append(self._run("SELECT count(*) FROM events").fetchone()[0])
         if len(seen) == 1:
             raise duckdb.IOException("no disk left")
-        return real(self, rows, load_tstamp)
+        return real(self, *arguments)
 
     monkeypatch.setattr(ducklake_failed.FailedTable, "upsert", upsert)
     station.load_lines(line(), b"junk")

@@ -257,6 +257,8 @@ def test_waiting_events_survive_sigkill_at_random_moments(tmp_path: Path, schema
         process.send_signal(signal.SIGKILL)
         process.wait()
         process = service(tmp_path, schemas.folder)
+    publisher.commit([("enriched", line(event_id=str(uuid.UUID(int=sent))))])  # stored by the last process: it is up
+    sent += 1
     publisher.close()
     deadline = time.monotonic() + 60
     with open_reader(tmp_path) as connection:
