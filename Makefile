@@ -18,11 +18,11 @@ up: install ## run collector, enricher and loader here, with a small demo; Ctrl-
 
 test: $(VENV)/installed-dev $(VENV)/installed-trackers ## format, lint, types and all tests, short counts
 	$(MAKE) --no-print-directory check
-	$(BIN)/pytest -n auto --dist loadfile
+	$(BIN)/pytest -n auto --dist loadfile --no-loadscope-reorder
 
 test-long: $(VENV)/installed-dev $(VENV)/installed-trackers ## the same with the full counts (50 rounds of kills, all golden cases)
 	$(MAKE) --no-print-directory check
-	SNOWMELT_TEST_LONG=1 $(BIN)/pytest -n auto --dist loadfile
+	SNOWMELT_TEST_LONG=1 $(BIN)/pytest -n auto --dist loadfile --no-loadscope-reorder
 
 check: $(VENV)/installed-dev ## format, lint and types only
 	$(BIN)/ruff format --check .

@@ -200,7 +200,11 @@ class Killed:
 
     def _wait_for_reading(self) -> None:
         bus = open_bus(self.works.settings)
-        eventually(lambda: not bus.backlog("loader", STREAMS), 240, 0.1, "bus read")
+        eventually(lambda: not bus.backlog("loader", STREAMS) or self._ended(), 240, 0.1, "bus read")
+        assert not self._ended(), self.said()
+
+    def _ended(self) -> bool:
+        return self._loader is not None and self._loader.poll() is not None
 
     def _drain(self) -> None:
         self.works.send(*self.stream.plain(1))  # stored by this process: it is up

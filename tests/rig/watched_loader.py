@@ -57,7 +57,7 @@ def watch(doing: Doing) -> None:
     def called(_folder: Path, statement: str) -> str:
         return statement.split("_", 1)[1].split("_", 1)[0]
 
-    doing.note(main, "DuckLake", "open")
+    doing.note(main, "_embedded", "open")
     doing.note(Loader, "run", "load")
     doing.note(Loader, "_try_waiting", "waiting")
     doing.note(batch.Batches, "_build", "build")
