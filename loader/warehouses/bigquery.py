@@ -6,7 +6,7 @@ are recognised, and changes without batch are taken back. The same is done after
 """
 
 import logging
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import NoReturn
 
 from backbone.bus.protocol import Stream
@@ -17,7 +17,7 @@ from loader.warehouses.bigquery_atomic import EVENTS, open_events
 from loader.warehouses.bigquery_client import BigQueryRefused, BigQueryUnavailable, Place, Session
 from loader.warehouses.bigquery_duplicates import Duplicates, mark
 from loader.warehouses.bigquery_failed import FailedLog
-from loader.warehouses.bigquery_proto import decoded
+from loader.warehouses.bigquery_proto import decoded, micros_of
 from loader.warehouses.bigquery_replays import ReplayLogs
 from loader.warehouses.bigquery_schema import UNNAMED, named
 from loader.warehouses.bigquery_state import Read, State
@@ -180,7 +180,7 @@ class BigQuery:
         try:
             if marking is not None:
                 self._events.evolve([marking])
-            self._events.append([{**decoded(row.data), "load_tstamp": batch.load_tstamp} for row in rows])
+            self._events.append(_loaded(rows, micros_of(batch.load_tstamp)))
         except RowErrors as problem:
             raise RowsRefused([(places[at], reason) for at, reason in problem.rows]) from problem
         except Late as problem:
@@ -234,3 +234,10 @@ class BigQuery:
         self._failed.forget()
         self._waiting.forget()
         self._replays.forget()
+
+
+def _loaded(rows: Iterable[Encoded], load_tstamp: int) -> list[Row]:
+    loaded = [decoded(row.data) for row in rows]
+    for row in loaded:
+        row["load_tstamp"] = load_tstamp
+    return loaded

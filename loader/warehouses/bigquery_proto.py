@@ -46,15 +46,21 @@ class RowWriter:
         pool.Add(file)
         self._message = message_factory.GetMessageClass(pool.FindMessageTypeByName(name))
         self.schema = ProtoSchema(proto_descriptor=file.message_type[0])
+        self._moments = [name for name, shape in shapes.items() if shape == Leaf("TIMESTAMP")]
         self._convert = {name: convert for name, shape in shapes.items() if (convert := _conversion(shape)) is not None}
-        self._converted = self._convert.keys()
 
     def write(self, row: Row) -> bytes:
         """The row is changed. Raises Unwritable."""
         try:
-            for name in self._converted & row.keys():
-                row[name] = self._convert[name](row[name])
-            return self._message(**row).SerializeToString()  # type: ignore[no-any-return]
+            for name in self._moments:
+                if name in row:
+                    row[name] = micros_of(row[name])
+            try:
+                return self._message(**row).SerializeToString()  # type: ignore[no-any-return]
+            except TypeError:  # mostly values have the type of their column already
+                for name in self._convert.keys() & row.keys():
+                    row[name] = self._convert[name](row[name])
+                return self._message(**row).SerializeToString()  # type: ignore[no-any-return]
         except (TypeError, ValueError, OverflowError, KeyError) as problem:
             known = {name: value for name, value in row.items() if name in self._shapes}
             try:
@@ -98,8 +104,6 @@ def _conversion(shape: Shape) -> Callable[[Any], Any] | None:
     """Of atomic values, which come as text or as the type Loader 2 gives them, to the type the column has."""
     if not isinstance(shape, Leaf):
         return None
-    if shape.type == "TIMESTAMP":
-        return micros_of
     if shape.type == "FLOAT64":
         return float
     return _text if shape.type in ("STRING", "NUMERIC", "BIGNUMERIC", "JSON") else None
