@@ -6,6 +6,7 @@ import signal
 import sys
 import threading
 import time
+from types import FrameType
 
 log = logging.getLogger("snowmelt.service")
 
@@ -41,9 +42,13 @@ def on_signals(longest: float | None = None) -> Stop:
     """
     stop = Stop()
     told, tell = os.pipe()
-    # A handler runs between any two steps of the main thread, which may hold the very lock that `set` needs: another thread sets.
+
+    def hand_on(_number: int, _frame: FrameType | None) -> None:
+        """Runs between any two steps of the main thread, which may hold the very lock that `set` needs: so another thread sets."""
+        os.write(tell, b".")
+
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: os.write(tell, b".") and None)
+        signal.signal(number, hand_on)
     threading.Thread(target=_follow, args=(told, stop, longest), name="stopping", daemon=True).start()
     return stop
 
