@@ -44,7 +44,7 @@ def on_signals(longest: float | None = None) -> Stop:
     told, tell = os.pipe()
 
     def hand_on(_number: int, _frame: FrameType | None) -> None:
-        """Runs between any two steps of the main thread, which may hold the very lock that `set` needs: so another thread sets."""
+        """Runs between any two steps of the main thread, which may hold the very lock that `set` needs: another thread sets."""
         os.write(tell, b".")
 
     for number in (signal.SIGTERM, signal.SIGINT):

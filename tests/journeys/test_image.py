@@ -1,6 +1,7 @@
 """Every role as the container image runs it: from an installed wheel and pinned dependencies alone, as a user without rights,
 in a folder nobody may write to, on Pub/Sub and BigQuery, watched and stopped as Cloud Run does it."""
 
+import json
 import os
 import shutil
 import signal
@@ -9,6 +10,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from image import USER, Image
@@ -83,6 +85,15 @@ class Cloud:
             process.kill()
         return time.monotonic() - began
 
+    def doctor(self, *flags: str) -> tuple[int, Any]:
+        """Exit code and report of `snowmelt doctor --target gcp`."""
+        log = self.folder / "doctor.json"
+        arguments = ["doctor", "--target", "gcp", "--collector-url", self.url, "--json", *flags]
+        code = self.image.start(arguments, self.settings, log).wait(60)
+        lines = log.read_text("utf-8").splitlines()
+        assert lines, "the doctor said nothing"
+        return code, json.loads(lines[-1])
+
     def said(self, role: str) -> str:
         return (self.folder / f"{role}.log").read_text("utf-8")
 
@@ -124,6 +135,32 @@ def test_events_become_rows_and_every_role_ends_in_time(cloud: Cloud) -> None:
     eventually(lambda: len(cloud.rows()) >= len(good) + len(late), what="rows after the new start")
     assert sorted(cloud.rows()) == sorted([*good, *late])
     assert cloud.image.files() == before
+
+
+def test_the_doctor_finds_everything_in_order(cloud: Cloud) -> None:
+    for role in ROLES:
+        cloud.start(role)
+    code, report = cloud.doctor("--watch")
+    assert [check for check in report["checks"] if check["outcome"] != "fine"] == []
+    assert (code, report["ok"]) == (0, True)
+    seconds = report["event"]["seconds"]
+    assert list(seconds) == ["accepted", "on raw", "on enriched", "enriched", "loaded", "visible"]
+    assert seconds["on raw"] < seconds["on enriched"] < seconds["visible"]
+    assert cloud.rows() == [report["event"]["event_id"]]
+    assert [name for name in cloud.pubsub.topics.subscriptions if "-look-" in name] == []
+
+
+def test_the_doctor_tells_where_an_event_got_stuck(cloud: Cloud) -> None:
+    for role in ROLES:
+        cloud.start(role)
+    cloud.stop("loader")
+    cloud.pubsub.denied.add(("projects/snowmelt/subscriptions/enriched-loader", "pubsub.subscriptions.consume"))
+    code, report = cloud.doctor("--watch", "--wait", "2")
+    failed = {check["what"]: check["remedy"] for check in report["checks"] if check["outcome"] == "wrong"}
+    assert list(failed) == ["loader may read enriched-loader", "row visible"]
+    assert failed["loader may read enriched-loader"].startswith("gcloud pubsub subscriptions add-iam-policy-binding")
+    assert "does the loader run?" in failed["row visible"]
+    assert code == 1
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can start processes of another user")
