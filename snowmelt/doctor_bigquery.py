@@ -69,7 +69,7 @@ def _dataset(session: Session, found: Any) -> Check:
     place = session.place
     what = f"dataset {place}"
     if isinstance(found, exceptions.NotFound):
-        where = f" --location {place.location}" if place.location else ""
+        where = f" --location={place.location}" if place.location else ""
         return wrong(ABOUT, what, "does not exist", f"bq mk{where} --dataset {place.project}:{place.dataset}")
     if isinstance(found, exceptions.Forbidden):
         return wrong(ABOUT, what, "this account may not see it", _editor(session))
