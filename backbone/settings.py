@@ -1,7 +1,8 @@
 """One TOML file and the environment become frozen settings; every fault is reported at once, with file and key.
 
 A section of the file is a pydantic model; each service keeps its own in `<service>/settings.py`, the shared ones are here.
-`SNOWMELT_<SECTION>_<KEY>` (nested keys joined by `_`) overrides the file; a command-line flag overrides both.
+`SNOWMELT_<SECTION>_<KEY>` (nested keys joined by `_`) overrides the file; on Cloud Run `PORT` overrides ports; a command-line
+flag overrides all.
 Lists and tables in the environment are written as TOML values: `SNOWMELT_COLLECTOR_COOKIE_DOMAINS='["acme.com"]'`.
 """
 
@@ -13,10 +14,13 @@ from typing import Annotated, Any, Literal, TypeVar, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from backbone import cloud_run
 from backbone.errors import ConfigurationError, Fault
 
 ENVIRONMENT_PREFIX = "SNOWMELT_"
 _SECTIONLESS = {"SNOWMELT_GCP_PROJECT", "SNOWMELT_GOLDEN", "SNOWMELT_IGLU_CENTRAL", "SNOWMELT_TEST_LONG"}
+_PORTS = (("collector", "port"), ("service", "health_port"))
+"""Set by `PORT` on Cloud Run: each service answers there, whatever image or file say."""
 
 
 class Section(BaseModel):
@@ -94,7 +98,25 @@ class IgluSettings(Section):
     """A `resolver.json` in Snowplow's format, for HTTP registries and further folders."""
 
 
-SHARED: dict[str, type[Section]] = {"data": DataSettings, "bus": BusSettings, "iglu": IgluSettings}
+class ServiceSettings(Section):
+    """`[service]`: enricher and loader as processes that something else starts, watches and stops."""
+
+    health_host: str = "127.0.0.1"
+    """Address on which `/health` is answered; `0.0.0.0` or `::` for all. The collector answers it on its own port."""
+    health_port: Annotated[int, Field(ge=0, le=65535)] | None = None
+    """Port for it; 0 picks a free one and logs it; unset: none. Not with `snowmelt up`, which runs several services."""
+    stuck_seconds: Annotated[float, Field(gt=0)] = 900.0
+    """How long one step may take before `/health` says 503."""
+    stop_seconds: Annotated[float, Field(gt=0)] | None = None
+    """Longest time from SIGTERM to the end; what is in hand by then comes again. Unset: as long as the step under way takes."""
+
+
+SHARED: dict[str, type[Section]] = {
+    "data": DataSettings,
+    "bus": BusSettings,
+    "iglu": IgluSettings,
+    "service": ServiceSettings,
+}
 
 S = TypeVar("S", bound=Section)
 
@@ -123,6 +145,10 @@ class Settings:
     def iglu(self) -> IgluSettings:
         return self.section("iglu", IgluSettings)
 
+    @property
+    def service(self) -> ServiceSettings:
+        return self.section("service", ServiceSettings)
+
 
 def load(
     file: Path | None,
@@ -150,6 +176,9 @@ def load(
                 faults.append(Fault("environment", variable, "names no setting"))
             else:
                 _put(table, path, _value(text), origin, variable)
+    if (port := cloud_run.port(environment)) is not None:
+        for path in (path for path in _PORTS if path[0] in models):
+            _put(table, path, port, origin, "PORT")
     for dotted, value in (flags or {}).items():
         if value is not None:
             _put(table, tuple(dotted.split(".")), value, origin, "command line")

@@ -1,9 +1,10 @@
 """The loader as a service."""
 
 import logging
+import os
 from collections.abc import Callable
 
-from backbone import stopping
+from backbone import cloud_run, health, stopping
 from backbone.bus import open_bus
 from backbone.errors import ConfigurationError, Fault, TransientError
 from backbone.iglu import build_resolver
@@ -24,7 +25,8 @@ def run(settings: Settings) -> int:
     """
     own = settings.section("loader", LoaderSettings)
     keeping = settings.section("warehouse", WarehouseSettings)
-    stop = stopping.on_signals()
+    stop = stopping.on_signals(settings.service.stop_seconds)
+    health.serve(settings.service, stop)
     resolver = build_resolver(settings.iglu)
     try:
         opened = _bigquery(own, keeping, stop.wait) if keeping.kind == "bigquery" else _embedded(settings, own, keeping)
@@ -52,6 +54,9 @@ def _embedded(settings: Settings, own: LoaderSettings, keeping: WarehouseSetting
     from loader.maintenance import Maintenance
     from loader.warehouses.ducklake import DuckLake
 
+    if cloud_run.is_here(os.environ):
+        fault = Fault("environment", "warehouse.kind", "the embedded warehouse is refused on Cloud Run: its disk is memory")
+        raise ConfigurationError([fault])
     folder = settings.data.warehouse
     warehouse = DuckLake(folder, own.known_events)
     return warehouse, Maintenance(warehouse, folder, keeping).between_batches, str(folder)

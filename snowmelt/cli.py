@@ -11,7 +11,7 @@ from importlib import metadata
 import typer
 
 from backbone.errors import ConfigurationError, SnowmeltError
-from snowmelt import audit, check, erase, maintain, replay, schema, send, services, sql, tail, up
+from snowmelt import audit, check, doctor, erase, maintain, replay, schema, send, services, sql, tail, up
 
 app = typer.Typer(
     name="snowmelt",
@@ -31,6 +31,7 @@ app.command("sql")(sql.command)
 app.command("tail")(tail.command)
 app.command("send")(send.command)
 app.command("check")(check.command)
+app.command("doctor")(doctor.command)
 app.command("replay")(replay.command)
 app.add_typer(schema.app, name="schema")
 app.command("audit")(audit.command)

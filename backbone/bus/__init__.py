@@ -2,6 +2,7 @@
 
 import os
 
+from backbone import cloud_run
 from backbone.bus.protocol import Bus, Positions, Publisher, Record, Stream, Subscription
 from backbone.errors import ConfigurationError, Fault
 from backbone.settings import Settings
@@ -20,7 +21,7 @@ def open_bus(settings: Settings) -> Bus:
         return _pubsub(settings)
     from backbone.bus.log import LogBus
 
-    if "K_SERVICE" in os.environ:
+    if cloud_run.is_here(os.environ):
         raise ConfigurationError(
             [Fault("environment", "bus.kind", "the embedded log is refused on Cloud Run: its disk is memory")]
         )

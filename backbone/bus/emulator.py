@@ -16,6 +16,7 @@ import grpc
 from google.protobuf.empty_pb2 import Empty
 from google.pubsub_v1 import types
 
+from backbone.bus import emulator_permissions
 from backbone.bus.emulator_faults import Faults
 from backbone.bus.emulator_topics import Subscription, Topic, Topics
 
@@ -56,6 +57,7 @@ class Emulator:
         self._server = grpc.server(self._pool, options=_OPTIONS)
         self._serve("Publisher", self._publisher_methods())
         self._serve("Subscriber", self._subscriber_methods())
+        self.denied = emulator_permissions.serve(self._server)
         try:
             self.port = self._server.add_insecure_port(f"127.0.0.1:{port}")
         except RuntimeError:

@@ -101,7 +101,8 @@ def create_passing(channel: Channel, names: Names, stream: Stream, consumer: str
 
 
 def _subscribe(channel: Channel, wanted: dict[str, Any]) -> None:
-    request = types.Subscription({"ack_deadline_seconds": _DEADLINE, **wanted})
+    # Without a policy Google deletes a subscription, and what it holds, when nobody has read it for a month.
+    request = types.Subscription({"ack_deadline_seconds": _DEADLINE, "expiration_policy": {}, **wanted})
     _ignoring_existing(channel.subscriptions.create_subscription, request=request, timeout=_PATIENCE, retry=_TRYING)
 
 

@@ -62,6 +62,11 @@ class Session:
             raise ConfigurationError([fault]) from problem
         self._retry = bigquery.DEFAULT_RETRY.with_timeout(_RETRIED_FOR)
 
+    @property
+    def rest(self) -> bigquery.Client:
+        """For questions that the loader does not have, and `snowmelt doctor` has."""
+        return self._rest
+
     def quoted(self, table: str) -> str:
         """For use in SQL."""
         return f"`{self.place.project}.{self.place.dataset}.{table}`"

@@ -17,6 +17,8 @@ class Faults:
     """For the next appends of rows of `faulty_table`, in turn: `unavailable`, `lost` (before storing), `stored` (lost after
     storing), `quota`, `invalid`, `ok`."""
     faulty_table: str = "events"
+    lacking: set[str] = field(default_factory=set)
+    """Permissions that the account is said not to have when it asks."""
     denied: bool = False
     """Whether the account lacks permission, on both interfaces."""
     patch_refusals: list[tuple[int, str]] = field(default_factory=list)

@@ -7,6 +7,7 @@ import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+import bigquery_questions
 from bigquery_faults import Faults
 from bigquery_tables import Table, Tables, rest_value
 
@@ -57,6 +58,8 @@ class _Handler(BaseHTTPRequestHandler):
     def _answer(self, body: Any) -> tuple[int, Any]:
         if self.faults.denied:
             return _error(403, "accessDenied")
+        if (asked := bigquery_questions.answer(self.path, body, self.faults)) is not None:
+            return asked
         if self.path.split("?")[0].endswith("/queries"):
             return self._query(body)
         match = _TABLES.match(self.path)
