@@ -77,7 +77,7 @@ class Service:
         clock = time.time_ns() // 1_000_000
         outputs: list[Output] = []
         for record in batch:
-            outputs += self._enricher.process(record.data, clock)
+            outputs += self._enricher.process(record.data, clock, record.identity)
         return outputs
 
     def _was_stored(self, consumed: dict[str, int]) -> bool:
