@@ -26,7 +26,7 @@ CONSUMERS: Mapping[str, Collection[Stream]] = {
 _PSTEST = Path(__file__).parents[1] / "backbone" / "pstest"
 _OLDEST_GO = (1, 24)
 _DEADLINE = 30.0
-"""Seconds: these tests ask what arrives, on machines that have other things to do; `test_bus_pubsub.py` asks how long it takes."""
+"""Seconds: these tests ask what arrives, on machines with other things to do; `test_bus_pubsub.py` asks how long it takes."""
 
 
 @contextmanager
