@@ -1,6 +1,7 @@
 """Measures everything, prints one table of medians and writes all figures to benchmarks/results/<time>.json.
 
-    python -m benchmarks [part …]        parts: collector, enricher, loader, large_warehouse, breaking_change, end_to_end, pubsub
+    python -m benchmarks [part …]        parts: collector, enricher, loader, large_warehouse, breaking_change, end_to_end, pubsub,
+                                         enricher_bus
 
 Each part runs in a process of its own and repeats its cases in turn at least five times, so that what else the machine does
 falls on all of them alike.
@@ -23,7 +24,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-PARTS = ("collector", "enricher", "loader", "large_warehouse", "breaking_change", "end_to_end", "pubsub")
+PARTS = ("collector", "enricher", "loader", "large_warehouse", "breaking_change", "end_to_end", "pubsub", "enricher_bus")
 RESULTS = Path(__file__).with_name("results")
 
 
