@@ -23,7 +23,17 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-PARTS = ("collector", "enricher", "loader", "large_warehouse", "breaking_change", "end_to_end", "pubsub", "bigquery")
+PARTS = (
+    "collector",
+    "enricher",
+    "loader",
+    "large_warehouse",
+    "breaking_change",
+    "end_to_end",
+    "pubsub",
+    "enricher_bus",
+    "bigquery",
+)
 RESULTS = Path(__file__).with_name("results")
 
 

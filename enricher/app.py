@@ -7,11 +7,14 @@ whenever the process dies. While a schema registry or the bus does not answer, t
 import logging
 import time
 from collections.abc import Sequence
+from functools import partial
 from threading import Event as Flag
+from typing import NamedTuple
 
 from backbone.bus.protocol import Bus, Publisher, Record, Stream, Subscription
 from backbone.errors import BusFull, BusUnavailable, TransientError
 from enricher import account
+from enricher.aside import Aside
 from enricher.enrich import Enricher, Output
 from enricher.settings import EnricherSettings
 
@@ -23,8 +26,19 @@ NAME = "enricher"
 _INPUT: tuple[Stream, ...] = ("raw",)
 
 
+class Made(NamedTuple):
+    """What came of one record; `events` as `Enricher.found` counts them."""
+
+    record: Record
+    outputs: list[Output]
+    events: int
+
+
 class Service:
-    """Runs until `stop` is set; then finishes the batch in hand."""
+    """Runs until `stop` is set; then finishes the batch in hand.
+
+    Where the bus takes commits beside other work, a batch is stored while the next one is enriched.
+    """
 
     def __init__(self, bus: Bus, enricher: Enricher, settings: EnricherSettings, stop: Flag) -> None:
         self._enricher = enricher
@@ -33,52 +47,67 @@ class Service:
         self._publisher: Publisher = bus.publisher(NAME)
         account.open_account(bus, self._publisher, NAME)
         self._subscription: Subscription = bus.subscribe(NAME, _INPUT, self._publisher.consumed() or None)
+        self._storing = Aside(at_once=bus.commits_at_once == 1)
+        self._abandoned = False
 
     def run(self) -> None:
         settings = self._settings
         try:
             while not self._stop.is_set():
                 batch = self._subscription.pull(settings.batch_records, settings.batch_bytes, settings.poll_seconds)
-                if batch:
-                    self._handle(batch)
+                made = self._made(batch) if batch else None
+                if made:
+                    self._storing.do(partial(self._store, made))
+            self._storing.finish()
         finally:
+            self._storing.close()
             self._subscription.close()
             self._publisher.close()
 
-    def _handle(self, batch: Sequence[Record]) -> None:
-        """Leaves the batch unacknowledged if told to stop before it could be stored."""
-        consumed = positions(batch)
-        outputs: list[Output] | None = None
-        events = 0
+    def _made(self, batch: Sequence[Record]) -> list[Made] | None:
+        """None if told to stop while a registry did not answer."""
         pause = self._settings.retry_seconds
-        while not self._stop.is_set():
+        while True:
             try:
-                if outputs is None:
-                    before = self._enricher.found
-                    outputs = self._enrich(batch)
-                    events = self._enricher.found - before
-                self._publisher.commit(outputs, consumed, account.counted(batch, events))
+                clock = time.time_ns() // 1_000_000
+                return [self._of(record, clock) for record in batch]
+            except TransientError as problem:
+                if self._told_to_stop(problem, pause):
+                    return None
+                pause = min(pause * 2, self._settings.retry_max_seconds)
+
+    def _of(self, record: Record, clock: int) -> Made:
+        before = self._enricher.found
+        outputs = self._enricher.process(record.data, clock, record.identity)
+        return Made(record, outputs, self._enricher.found - before)
+
+    def _store(self, made: Sequence[Made]) -> None:
+        """Leaves it unacknowledged, and all that follows, if told to stop while the bus did not take it."""
+        batch = [one.record for one in made]
+        outputs = [output for one in made for output in one.outputs]
+        consumed = positions(batch)
+        pause = self._settings.retry_seconds
+        while not self._abandoned:
+            try:
+                self._publisher.commit(outputs, consumed, account.counted(batch, sum(one.events for one in made)))
                 self._subscription.ack(consumed)
                 return
             except TransientError as problem:
                 if isinstance(problem, BusUnavailable) and self._was_stored(consumed):
                     self._subscription.ack(consumed)
                     return
-                if isinstance(problem, BusFull) and len(batch) > 1:
+                if isinstance(problem, BusFull) and len(made) > 1:
                     # There may be room for less.
-                    self._handle(batch[: len(batch) // 2])
-                    self._handle(batch[len(batch) // 2 :])
+                    self._store(made[: len(made) // 2])
+                    self._store(made[len(made) // 2 :])
                     return
-                _log.warning("waiting %.1f s, nothing is lost: %s", pause, problem)
-                self._stop.wait(pause)
+                self._abandoned = self._told_to_stop(problem, pause)
                 pause = min(pause * 2, self._settings.retry_max_seconds)
 
-    def _enrich(self, batch: Sequence[Record]) -> list[Output]:
-        clock = time.time_ns() // 1_000_000
-        outputs: list[Output] = []
-        for record in batch:
-            outputs += self._enricher.process(record.data, clock)
-        return outputs
+    def _told_to_stop(self, problem: TransientError, pause: float) -> bool:
+        """Within so many seconds, after which to try again."""
+        _log.warning("waiting %.1f s, nothing is lost: %s", pause, problem)
+        return self._stop.wait(pause)
 
     def _was_stored(self, consumed: dict[str, int]) -> bool:
         """A commit that did not answer may have been made all the same: its positions tell."""

@@ -7,7 +7,6 @@ event becomes one `enriched` line, or a `failed` line with its `bad` row. Whatev
 import base64
 import logging
 import traceback
-import uuid
 from collections.abc import Mapping
 from typing import NamedTuple
 
@@ -21,6 +20,7 @@ from enricher import adapters, atomic, builtin, entities, failures, framing, par
 from enricher.adapters.protocol import Rejected
 from enricher.enrichments import Enrichments
 from enricher.enrichments.protocol import EnrichmentFailure, Working
+from enricher.event_ids import EventIds
 from enricher.request import Parameters, Request
 from enricher.violations import PARSE_ERROR, AtomicError, AtomicViolation, Violation
 
@@ -70,24 +70,28 @@ class Enricher:
         self._fingerprint = [step.enrich for step in (chosen.event_fingerprint,) if step]
         self._last = [step.enrich for step in (chosen.ip_lookups, chosen.anon_ip, chosen.pii) if step]
 
-    def process(self, message: bytes, clock: int) -> list[Output]:
-        """Everything that comes of one raw record; `clock` in epoch milliseconds. Raises TransientError (try again later)."""
+    def process(self, message: bytes, clock: int, identity: str = "") -> list[Output]:
+        """Everything that comes of one raw record; `clock` in epoch milliseconds, `identity` as `Record` has it.
+
+        Raises TransientError (try again later).
+        """
+        ids = EventIds(identity)
         if not framing.is_container(message):
-            return self._guarded(message, clock)
+            return self._guarded(message, clock, ids)
         outputs: list[Output] = []
         for record in framing.records(message, self._limits.framing):
             if isinstance(record, bytes):
-                outputs += self._guarded(record, clock)
+                outputs += self._guarded(record, clock, ids)
             else:
                 self.found += 1
                 outputs.append(self._unusable(record, message, clock))
         return outputs
 
-    def _guarded(self, record: bytes, clock: int) -> list[Output]:
+    def _guarded(self, record: bytes, clock: int, ids: EventIds) -> list[Output]:
         """No fault of ours may stop the stream: the record becomes a bad row that can be replayed once it is mended."""
         before = self.found
         try:
-            return self._requests(record, clock)
+            return self._requests(record, clock, ids)
         except TransientError:
             raise
         except Exception as fault:
@@ -104,7 +108,7 @@ class Enricher:
         expectation = f"Collector payload will exceed maximum allowed size of {limit} after {record.packing} decompression"
         return "bad", badrow.size_violation(self._maker, moment, limit, record.size, expectation, _base64(message))
 
-    def _requests(self, record: bytes, clock: int) -> list[Output]:
+    def _requests(self, record: bytes, clock: int, ids: EventIds) -> list[Output]:
         read = request.read(record)
         if not isinstance(read, Request):
             moment = timestamps.iso(clock)
@@ -123,12 +127,12 @@ class Enricher:
         self.found += len(events)
         outputs: list[Output] = []
         for event in events:
-            outputs += self._event(read, event, clock)
+            outputs += self._event(read, event, clock, ids)
         return outputs
 
-    def _event(self, origin: Request, given: Parameters, clock: int) -> list[Output]:
+    def _event(self, origin: Request, given: Parameters, clock: int, ids: EventIds) -> list[Output]:
         """One event, through all phases; a failure in one does not stop the next."""
-        event, inputs = self._set_up(origin, given, clock)
+        event, inputs = self._set_up(origin, given, clock, ids)
         working = Working(event, given, origin.payload.headers)
         self._enrich(working, origin)
         derived, outputs = entities.validate_derived(working.entities, self._validator, inputs)
@@ -144,14 +148,14 @@ class Enricher:
         event.derived_contexts = [*failures.entities(found, self._maker, timestamps.iso(clock)), *derived]
         return self._failed(event, problems, origin.event_json(given), clock)
 
-    def _set_up(self, origin: Request, given: Parameters, clock: int) -> tuple[Event, entities.Inputs]:
+    def _set_up(self, origin: Request, given: Parameters, clock: int, ids: EventIds) -> tuple[Event, entities.Inputs]:
         """Phase 1: defaults, the tracker's parameters, the event's own entities."""
         fields, bad_time = builtin.defaults(origin)
         fields["etl_tstamp"] = timestamps.column(clock)
         fields["v_etl"] = self._version
         wrong = [AtomicError(*error, PARSE_ERROR) for error in parameters.apply(given, fields)]
         if "event_id" not in fields:
-            fields["event_id"] = str(uuid.uuid4())
+            fields["event_id"] = ids.next()
         if bad_time is not None:
             wrong.insert(0, bad_time)
         inputs = entities.unpack(given, self._validator, self._limits.depth)

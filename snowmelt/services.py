@@ -51,12 +51,14 @@ def enrich(
     config: Config = None,
 ) -> None:
     """Run the enricher; with --from, on a file instead of the bus."""
-    from enricher import main, offline
+    from enricher import main
     from snowmelt import configuration
 
     flags: dict[str, object] = {"collector.port": port, "enricher.enrichments": enrichments, "enricher.assets": assets}
     settings = configuration.read(config, data, flags)
     if source is not None:
+        from enricher import offline
+
         raise typer.Exit(offline.run(settings, source, good, failed, bad, trace, enrichments, schemas or (), assets))
     if any((good, failed, bad, trace)):
         raise typer.BadParameter("--good, --failed, --bad and --trace need --from", param_hint="--from")
@@ -95,12 +97,14 @@ def load(
     config: Config = None,
 ) -> None:
     """Run the loader: enriched and failed events from the bus into the warehouse; with --from, enriched lines of a file."""
-    from loader import main, offline
+    from loader import main
     from snowmelt import configuration
 
     flags: dict[str, object] = {"collector.port": port}
     settings = configuration.read(config, data, flags)
     if source is not None:
+        from loader import offline
+
         with printing() if dry_run else nullcontext():
             offline.run(settings, source, dry_run, trace, (target or Target.ducklake).value, schemas or (), load_tstamp)
         return

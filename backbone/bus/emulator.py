@@ -52,14 +52,18 @@ class Emulator:
         """`most_bytes`: of messages kept; beyond it Publish is refused with RESOURCE_EXHAUSTED."""
         self.topics = Topics(most_bytes)
         self.faults = Faults()
+        self.denied: emulator_permissions.Denied = set()
         self._stopped = False
         self._pool = ThreadPoolExecutor(_THREADS, "emulator")
-        self._server = grpc.server(self._pool, options=_OPTIONS)
-        self._serve("Publisher", self._publisher_methods())
-        self._serve("Subscriber", self._subscriber_methods())
-        self.denied = emulator_permissions.serve(self._server)
+        self._server, self.port = self._made(port)
+
+    def _made(self, port: int) -> tuple[Any, int]:
+        server = grpc.server(self._pool, options=_OPTIONS)
+        self._serve(server, "Publisher", self._publisher_methods())
+        self._serve(server, "Subscriber", self._subscriber_methods())
+        emulator_permissions.serve(server, self.denied)
         try:
-            self.port = self._server.add_insecure_port(f"127.0.0.1:{port}")
+            return server, server.add_insecure_port(f"127.0.0.1:{port}")
         except RuntimeError:
             raise OSError(None, f"port {port} of this machine is taken") from None
 
@@ -70,6 +74,14 @@ class Emulator:
     def start(self) -> "Emulator":
         self._server.start()
         return self
+
+    def disconnect(self) -> None:
+        """All connections break, and none is taken until `reconnect`; topics and messages stay."""
+        self._server.stop(0).wait()
+
+    def reconnect(self) -> None:
+        self._server, _ = self._made(self.port)
+        self._server.start()
 
     def stop(self) -> None:
         self._stopped = True
@@ -95,14 +107,14 @@ class Emulator:
             "ModifyAckDeadline": (types.ModifyAckDeadlineRequest.pb(), self._modify_ack_deadline),
         }
 
-    def _serve(self, service: str, methods: dict[str, tuple[Any, Callable[[Any, Any], Any]]]) -> None:
+    def _serve(self, server: Any, service: str, methods: dict[str, tuple[Any, Callable[[Any, Any], Any]]]) -> None:
         handlers = {
             name: grpc.unary_unary_rpc_method_handler(
                 self._guarded(name, method), request.FromString, lambda answer: answer.SerializeToString()
             )
             for name, (request, method) in methods.items()
         }
-        self._server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(f"google.pubsub.v1.{service}", handlers),))
+        server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(f"google.pubsub.v1.{service}", handlers),))
 
     def _guarded(self, name: str, method: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
         def call(request: Any, context: Any) -> Any:

@@ -9,9 +9,8 @@ Denied = set[tuple[str, str]]
 """(topic or subscription, permission)."""
 
 
-def serve(server: grpc.Server) -> Denied:
-    """Everything is allowed but what is put into the set."""
-    denied: Denied = set()
+def serve(server: grpc.Server, denied: Denied) -> None:
+    """Everything is allowed but what is in the set when it is asked for."""
 
     def test(request: Any, _: Any) -> Any:
         allowed = [each for each in request.permissions if (request.resource, each) not in denied]
@@ -24,4 +23,3 @@ def serve(server: grpc.Server) -> Denied:
     )
     methods = {"TestIamPermissions": handler}
     server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler("google.iam.v1.IAMPolicy", methods),))
-    return denied

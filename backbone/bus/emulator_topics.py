@@ -44,6 +44,8 @@ class Subscription:
     deadlines: list[tuple[float, str]] = field(default_factory=list)
     storm: int = 0
     """So many acknowledgements are still to be ignored: their messages come again."""
+    deliveries: int = 1
+    """Every message comes so often at least, whatever is acknowledged before."""
     acknowledged: int = 0
     redelivered: int = 0
     dead: int = 0
@@ -69,8 +71,8 @@ class Subscription:
         given = self.given.pop(ack_id, None)
         if given is None:
             return 0
-        if self.storm:
-            self.storm -= 1
+        if self.storm or given[0].attempts < self.deliveries:
+            self.storm = max(0, self.storm - 1)
             self.waiting.append(given[0])
             return 0
         self.acknowledged += 1

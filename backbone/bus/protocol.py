@@ -19,6 +19,8 @@ class Record(NamedTuple):
     offset: int
     stream: Stream
     data: bytes
+    identity: str = ""
+    """Of a bus that may give a record twice: the same each time, and no other record's. Its content is no part of it."""
 
 
 class Extent(NamedTuple):

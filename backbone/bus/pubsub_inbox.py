@@ -77,7 +77,7 @@ class Inbox:
                 elif key in self._done or (stream := self._stream(source, message)) not in self._wanted:
                     needless.append(received.ack_id)
                 else:
-                    self._take(source, key, stream, received.ack_id, message.data, expires)
+                    self._take(source, key, stream, received.ack_id, message, expires)
             self._learn(self._bytes - before, len(self._known) - many)
             self.changed.notify_all()
         return needless
@@ -91,14 +91,15 @@ class Inbox:
     def _stream(self, source: str, message: Any) -> Stream:
         return "replayed" if message.attributes.get(MARK) == "replayed" else self._sources[source]
 
-    def _take(self, source: str, key: str, stream: Stream, ack_id: str, data: bytes, expires: float) -> None:
+    def _take(self, source: str, key: str, stream: Stream, ack_id: str, message: Any, expires: float) -> None:
+        data = message.data
         log = _log(self._sources[source])
         self._offsets[log] = offset = self._offsets[log] + 1
         held = Held(source, key, ack_id, expires, offset, len(data) + _OVERHEAD)
         self._held[log].append(held)
         self._known[key] = held
         self._bytes += held.size
-        self._ready.append(Record(log, offset, stream, data))
+        self._ready.append(Record(log, offset, stream, data, _identity(message)))
 
     def pull(self, max_records: int, max_bytes: int, timeout: float) -> list[Record]:
         deadline = time.monotonic() + timeout
@@ -144,6 +145,11 @@ class Inbox:
             for held in self._known.values():
                 result.setdefault(held.source, []).append(held.ack_id)
         return result
+
+
+def _identity(message: Any) -> str:
+    """Ids are unique within a topic, and with emulators only as long as they run: so the time counts too."""
+    return f"{message.message_id} {message.publish_time.seconds}.{message.publish_time.nanos}"
 
 
 def _log(stream: Stream) -> str:

@@ -51,7 +51,7 @@ USUAL_LEASE = Lease()
 
 
 class PubSubSubscription:
-    """One reader's: `pull`, `ack` and `close` are for one thread."""
+    """One reader's: of its threads one may `pull` while another says `ack`; `close` comes after both."""
 
     def __init__(
         self,

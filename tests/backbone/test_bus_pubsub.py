@@ -187,6 +187,19 @@ def test_a_reader_that_stops_hands_back_at_once(emulator: Emulator) -> None:
     second.close()
 
 
+def test_a_message_keeps_its_identity_whoever_gets_it(emulator: Emulator) -> None:
+    bus = bus_on(emulator)
+    bus.publisher("collector").commit([("raw", b"same")] * 20)
+    seen = []
+    for _ in range(2):
+        subscription = bus.subscribe("enricher", ["raw"])
+        seen.append({record.identity for record in take(subscription, 20)})
+        subscription.close()
+    assert seen[0] == seen[1]
+    assert len(seen[0]) == 20, "content is no part of it"
+    assert "" not in seen[0]
+
+
 def test_what_is_held_is_bounded(emulator: Emulator) -> None:
     bus = bus_on(emulator, held_bytes=1_000_000)
     publisher = bus.publisher("collector")

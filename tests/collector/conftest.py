@@ -48,6 +48,10 @@ class Stored:
             self.records.extend((record.stream, record.data) for record in records)
         return [data for kind, data in self.records if kind == stream]
 
+    def _end_reading(self) -> None:
+        """Else its threads would complain, in the log that a later test looks at, that the bus is gone."""
+        self._reading.close()
+
     @property
     def payloads(self) -> list[CollectorPayload]:
         return [thrift.decode(data) for data in self._all("raw")]
@@ -81,6 +85,7 @@ class Inside(Stored):
         self._events.put_nowait({"type": "lifespan.shutdown"})
         self._loop.run_until_complete(self._life)
         self._loop.close()
+        self._end_reading()
 
     def ask(
         self,
@@ -152,6 +157,7 @@ class Listening(Stored):
         self.server.stop()
         self._thread.join(30)
         assert not self._thread.is_alive()
+        self._end_reading()
 
     def connect(self) -> "Conversation":
         return Conversation(self.port)

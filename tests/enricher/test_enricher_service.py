@@ -89,12 +89,12 @@ class Flaky:
     def found(self) -> int:
         return int(self.enricher.found)
 
-    def process(self, message: bytes, clock: int) -> Any:
+    def process(self, message: bytes, clock: int, identity: str = "") -> Any:
         self.asked += 1
         if self.left:
             self.left -= 1
             raise RegistryUnavailable("no answer")
-        return self.enricher.process(message, clock)
+        return self.enricher.process(message, clock, identity)
 
 
 def test_while_a_registry_is_silent_nothing_is_acknowledged_and_nothing_lost(bus: Bus, enricher: Any, rig: Any) -> None:
