@@ -122,7 +122,7 @@ def _permission(session: Session, tables: Collection[str], permission: str, purp
     lacking = []
     for name in tables:
         answer = _answered(partial(_granted, session, name, permission))
-        if isinstance(answer, exceptions.MethodNotImplemented):
+        if isinstance(answer, exceptions.MethodNotImplemented | exceptions.MethodNotAllowed):
             return unknown(ABOUT, what, "cannot be told here")
         if isinstance(answer, Exception):
             return wrong(ABOUT, what, f"{name}: {type(answer).__name__}", _editor(session))

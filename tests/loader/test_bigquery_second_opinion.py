@@ -25,6 +25,7 @@ from loader.warehouses.bigquery_schema import field_of
 from loader.warehouses.bigquery_stream import Stream
 from loader.warehouses.bigquery_table import GrowingTable
 from loader.warehouses.protocol import Leaf, ListOf, Record, Shape, Waiting, Warehouse
+from snowmelt import doctor_bigquery
 
 # Those of the contract that add no column: collected here as tests of this file, on this file's `subject`.
 from .test_warehouse_contract import (  # noqa: F401
@@ -201,3 +202,9 @@ def test_rows_sent_to_the_same_offset_again_are_there_once_and_a_gap_is_refused(
     assert [tuple(one) for one in session.query(f"SELECT id, n FROM {session.quoted('flat')} ORDER BY n")] == [
         (f"r{n}", n) for n in range(5)
     ]
+
+
+def test_the_doctor_finds_nothing_wrong(subject: SecondOpinion) -> None:
+    found = list(doctor_bigquery.checks(subject.session, ("loader",)))
+    assert {check.what for check in found if check.outcome == "fine"} >= {f"table {name}" for name in TABLES}
+    assert [check for check in found if check.outcome not in ("fine", "unknown")] == []
