@@ -45,8 +45,6 @@ from .test_warehouse_contract import (  # noqa: F401
 )
 
 PROJECT = "test"
-TABLES = {"events", "failed_events_log", "waiting_events_log", "replays_log", "replayed_events_log", "loader_batches"}
-VIEWS = {"failed_events", "waiting_events", "replays", "replayed_events", "loader_ledger"}
 
 
 @pytest.fixture(scope="module")
@@ -94,12 +92,12 @@ def session(emulator: tuple[str, str]) -> Iterator[Session]:
 def test_tables_and_views_are_made_as_documented(subject: SecondOpinion) -> None:
     rest = subject.session.rest
     made = {table.table_id: rest.get_table(table) for table in rest.list_tables(str(subject.place))}
-    assert {name for name, table in made.items() if table.table_type == "TABLE"} == TABLES
-    assert {name for name, table in made.items() if table.table_type == "VIEW"} == VIEWS
+    assert {name for name, table in made.items() if table.table_type == "TABLE"} == set(doctor_bigquery.TABLES)
+    assert {name for name, table in made.items() if table.table_type == "VIEW"} == set(doctor_bigquery.VIEWS)
     events = made["events"]
     assert (events.time_partitioning.field, events.clustering_fields) == ("load_tstamp", ["event_name"])
     assert [field.name for field in events.schema] == [*ATOMIC_SHAPES, "load_tstamp"]
-    for view in VIEWS:
+    for view in doctor_bigquery.VIEWS:
         assert subject.session.query(f"SELECT * FROM {subject.session.quoted(view)}") == []
 
 
@@ -206,5 +204,5 @@ def test_rows_sent_to_the_same_offset_again_are_there_once_and_a_gap_is_refused(
 
 def test_the_doctor_finds_nothing_wrong(subject: SecondOpinion) -> None:
     found = list(doctor_bigquery.checks(subject.session, ("loader",)))
-    assert {check.what for check in found if check.outcome == "fine"} >= {f"table {name}" for name in TABLES}
+    assert {check.what for check in found if check.outcome == "fine"} >= {f"table {name}" for name in doctor_bigquery.TABLES}
     assert [check for check in found if check.outcome not in ("fine", "unknown")] == []
