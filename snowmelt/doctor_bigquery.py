@@ -22,8 +22,9 @@ from snowmelt.doctor_check import Check, Role, doubtful, fine, unknown, wrong
 from snowmelt.doctor_pubsub import told
 
 ABOUT = "BigQuery"
-_VIEWS = (FAILED, WAITING, REPLAYS, REPLAYED_EVENTS)
-TABLES = (EVENTS, *(f"{name}_log" for name in _VIEWS), BATCHES)
+_LOGS = (FAILED, WAITING, REPLAYS, REPLAYED_EVENTS)
+TABLES = (EVENTS, *(f"{name}_log" for name in _LOGS), BATCHES)
+VIEWS = (*_LOGS, LEDGER)
 _NEEDED = {
     "bigquery.tables.get": "see the tables",
     "bigquery.tables.getData": "read them",
@@ -43,7 +44,7 @@ def checks(session: Session, roles: Collection[Role]) -> Iterator[Check]:
     yield (found := _dataset(session, dataset))
     if found.outcome != "fine":
         return
-    tables = {name: _answered(partial(_table, session, name)) for name in (*TABLES, *_VIEWS, LEDGER)}
+    tables = {name: _answered(partial(_table, session, name)) for name in (*TABLES, *VIEWS)}
     yield from _tables(session, tables)
     if "loader" in roles:
         there = [name for name in TABLES if isinstance(tables[name], bigquery.Table)]
@@ -85,7 +86,7 @@ def _dataset(session: Session, found: Any) -> Check:
 
 def _tables(session: Session, tables: dict[str, Any]) -> Iterator[Check]:
     for name, found in tables.items():
-        what = f"{'view' if name in (*_VIEWS, LEDGER) else 'table'} {name}"
+        what = f"{'view' if name in VIEWS else 'table'} {name}"
         if isinstance(found, exceptions.NotFound):
             said, remedy = (
                 "is not there yet",
@@ -122,7 +123,7 @@ def _permission(session: Session, tables: Collection[str], permission: str, purp
     lacking = []
     for name in tables:
         answer = _answered(partial(_granted, session, name, permission))
-        if isinstance(answer, exceptions.MethodNotImplemented):
+        if isinstance(answer, exceptions.MethodNotImplemented | exceptions.MethodNotAllowed):
             return unknown(ABOUT, what, "cannot be told here")
         if isinstance(answer, Exception):
             return wrong(ABOUT, what, f"{name}: {type(answer).__name__}", _editor(session))

@@ -187,7 +187,7 @@ class FailedLog:
             for row in self._session.query(f"SELECT * FROM {self.log.view} WHERE failure_key IN UNNEST(@keys)", keys=absent):
                 values = {name.lower(): value for name, value in row.items()}
                 found[values["failure_key"]] = {
-                    name: _written(value, shapes[name]) for name, value in values.items() if value is not None and value != []
+                    name: _stored(value, shapes[name]) for name, value in values.items() if value is not None and value != []
                 }
         return found
 
@@ -212,6 +212,11 @@ def _known(row: Row, load_tstamp: str) -> Known:
     return Known(
         row["failure_key"], row.get("event_id"), row.get("event_fingerprint"), is_typed(row), row["stage"], row["attempts"], cell
     )
+
+
+def _stored(value: Any, shape: Shape) -> Any:
+    """A column's value as rows that arrive have it: times as text. Inside records they are numbers, as they are written."""
+    return value.isoformat(sep=" ") if isinstance(value, datetime) else _written(value, shape)
 
 
 def _written(value: Any, shape: Shape) -> Any:

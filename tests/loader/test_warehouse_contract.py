@@ -234,6 +234,17 @@ def test_the_halves_of_a_failure_become_one_row(subject: Any) -> None:
     assert rows == [(row(number)["event_id"], "schema_violations", "shop", 1, "{}") for number in (1, 2, 3)]
 
 
+@pytest.mark.parametrize("reason_first", [True, False])
+def test_the_halves_of_a_failure_become_one_row_also_after_a_restart(subject: Any, reason_first: bool) -> None:
+    halves = [bad(1), typed(1, failed_tstamp="2026-01-01T10:00:01.000Z")]
+    first, second = halves if reason_first else reversed(halves)
+    subject.store(failed=[first])
+    subject.again()
+    subject.store(failed=[second])
+    assert subject.sql("SELECT kind, app_id FROM failed_events") == [("schema_violations", "shop")]
+    assert subject.sql("SELECT COUNT(*) FROM failed_events WHERE collector_tstamp IS NULL OR failed_tstamp IS NULL") == [(0,)]
+
+
 def test_a_failure_that_comes_again_counts_its_attempts(subject: Any) -> None:
     subject.store(failed=[bad(1)])
     subject.again()
