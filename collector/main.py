@@ -20,6 +20,7 @@ from backbone.errors import ConfigurationError, Fault
 from backbone.settings import Settings
 from collector.app import Collector
 from collector.connection import Connection, Policy
+from collector.packing import packing
 from collector.settings import CollectorSettings
 
 log = logging.getLogger("snowmelt.collector")
@@ -35,6 +36,8 @@ def run(settings: Settings) -> int:
     listener = _listen(options)
     try:
         publisher = bus.publisher("collector")
+        if settings.bus.kind == "pubsub":
+            publisher = packing(publisher, settings.bus.compression)
         name = options.name or f"snowmelt-{metadata.version('snowmelt')}-{settings.bus.kind}"
         serve(options, Collector(options, name, publisher, bus.commits_at_once), listener)
     finally:
