@@ -51,6 +51,7 @@ def serve(options: CollectorSettings, collector: Collector, listener: socket.soc
     _allow_files(options.limits.connections)
     server = Server(options, collector)
     gc.freeze()
+    gc.enable()
     server.run([listener])
     log.info("collector stopped")
 
