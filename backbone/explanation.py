@@ -8,7 +8,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple
 
-from backbone import reports
+from backbone import cut_events, reports
 from backbone.reports import Finding
 
 Json = dict[str, Any]
@@ -34,7 +34,7 @@ def explain(row: Json) -> Explanation:
     kind = _kind(row)
     data = _object(row.get("data"))
     finding = _FINDERS.get(kind, _unknown)(data)
-    event_id, app_id = _identity(data)
+    event_id, app_id = _identity(data) if kind != "size_violation" else cut_events.identity(_text(data.get("payload")) or "")
     return Explanation(kind, _stage(kind, data), finding.reason, finding.remedy, finding.schema, event_id, app_id)
 
 

@@ -87,6 +87,8 @@ class BusSettings(Section):
     """Seconds a Publish may take, repetitions included; then the collector answers 503."""
     held_bytes: Bytes = 100_000_000
     """Bytes of messages that a consumer holds at a time, pulled and not acknowledged yet."""
+    compression: Literal["none", "zstd", "gzip"] = "none"
+    """On Pub/Sub: how the collector packs the requests of one Publish together. Snowplow's enricher reads it from 6.1 on."""
 
 
 class IgluSettings(Section):

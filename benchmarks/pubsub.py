@@ -2,8 +2,8 @@
 
     python -m benchmarks.pubsub [runs [seconds]]
 
-The collector's CPU time is steadier where a machine does other things as well: so many microseconds a request, of the million
-that its core has a second; so many seconds until it answers first.
+With what else a machine does, the collector's CPU time is steadier: so many microseconds a request, of the million that its core
+has a second; so many seconds until it answers first.
 """
 
 import os

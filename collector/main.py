@@ -20,6 +20,7 @@ from backbone.errors import ConfigurationError, Fault
 from backbone.settings import Settings
 from collector.app import Collector
 from collector.connection import Connection, Policy
+from collector.packing import packing
 from collector.settings import CollectorSettings
 
 log = logging.getLogger("snowmelt.collector")
@@ -35,6 +36,8 @@ def run(settings: Settings) -> int:
     listener = _listen(options)
     try:
         publisher = bus.publisher("collector")
+        if settings.bus.kind == "pubsub":
+            publisher = packing(publisher, settings.bus.compression)
         name = options.name or f"snowmelt-{metadata.version('snowmelt')}-{settings.bus.kind}"
         serve(options, Collector(options, name, publisher, bus.commits_at_once), listener)
     finally:
@@ -48,6 +51,7 @@ def serve(options: CollectorSettings, collector: Collector, listener: socket.soc
     _allow_files(options.limits.connections)
     server = Server(options, collector)
     gc.freeze()
+    gc.enable()
     server.run([listener])
     log.info("collector stopped")
 

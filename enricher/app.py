@@ -6,7 +6,7 @@ whenever the process dies. While a schema registry or the bus does not answer, t
 
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 from threading import Event as Flag
 from typing import NamedTuple
@@ -24,6 +24,8 @@ NAME = "enricher"
 """Its name on the bus, as producer and as consumer."""
 
 _INPUT: tuple[Stream, ...] = ("raw",)
+_LARGEST_COMMIT = 32_000_000
+"""Bytes after which no more is added to a commit."""
 
 
 class Made(NamedTuple):
@@ -55,8 +57,7 @@ class Service:
         try:
             while not self._stop.is_set():
                 batch = self._subscription.pull(settings.batch_records, settings.batch_bytes, settings.poll_seconds)
-                made = self._made(batch) if batch else None
-                if made:
+                for made in self._portions(batch):
                     self._storing.do(partial(self._store, made))
             self._storing.finish()
         finally:
@@ -64,22 +65,39 @@ class Service:
             self._subscription.close()
             self._publisher.close()
 
-    def _made(self, batch: Sequence[Record]) -> list[Made] | None:
-        """None if told to stop while a registry did not answer."""
+    def _portions(self, batch: Sequence[Record]) -> Iterator[list[Made]]:
+        """What comes of a batch, as much at a time as fits a commit: compressed records may hold thousands of events each.
+
+        Ends early if told to stop after one of them, or while a registry does not answer.
+        """
+        clock = time.time_ns() // 1_000_000
+        made: list[Made] = []
+        size = 0
+        for record in batch:
+            one = self._made(record, clock)
+            if one is None:
+                return
+            made.append(one)
+            size += sum([len(data) for _, data in one.outputs])
+            if size > _LARGEST_COMMIT:
+                yield made
+                if self._stop.is_set():
+                    return
+                made, size = [], 0
+        if made:
+            yield made
+
+    def _made(self, record: Record, clock: int) -> Made | None:
         pause = self._settings.retry_seconds
         while True:
+            before = self._enricher.found
             try:
-                clock = time.time_ns() // 1_000_000
-                return [self._of(record, clock) for record in batch]
+                outputs = self._enricher.process(record.data, clock, record.identity)
+                return Made(record, outputs, self._enricher.found - before)
             except TransientError as problem:
                 if self._told_to_stop(problem, pause):
                     return None
                 pause = min(pause * 2, self._settings.retry_max_seconds)
-
-    def _of(self, record: Record, clock: int) -> Made:
-        before = self._enricher.found
-        outputs = self._enricher.process(record.data, clock, record.identity)
-        return Made(record, outputs, self._enricher.found - before)
 
     def _store(self, made: Sequence[Made]) -> None:
         """Leaves it unacknowledged, and all that follows, if told to stop while the bus did not take it."""

@@ -54,13 +54,13 @@ def failed_row(record: Record, previous: Record | None) -> Row:
         row = failed_events.from_failed(record.data)
         return failed_events.from_bad(record.data) if row is None else row
     row = failed_events.from_bad(record.data)
-    if row.get("kind") == "size_violation" and previous is not None and previous.stream == "failed":
+    if row.get("kind") == "size_violation" and "event_id" not in row and previous is not None and previous.stream == "failed":
         _take_identity(row, record, previous)
     return row
 
 
 def _take_identity(row: Row, record: Record, previous: Record) -> None:
-    """A bad row that was cut for its size follows the `failed` line of its event, and lost the id."""
+    """A bad row that was cut for its size, before the id even: on the log it follows the `failed` line of its event."""
     if previous.log == record.log and previous.offset + 1 == record.offset:
         half = failed_events.from_failed(previous.data)
         if half is not None:

@@ -7,7 +7,7 @@ its bad row.
 
 import base64
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from backbone import jsontext, tsv
@@ -90,6 +90,11 @@ def is_typed(row: Row) -> bool:
     return "kind" not in row
 
 
+def is_cut(row: Row) -> bool:
+    """Whether it is a bad row that was too long, of which no fingerprint is left."""
+    return row.get("kind") == "size_violation" and "event_fingerprint" not in row
+
+
 def joined(rows: Iterable[Row]) -> list[Row]:
     """Rows of one batch with the two halves of an event put together and repetitions counted."""
     result: dict[str, Row] = {}
@@ -115,9 +120,10 @@ def joined(rows: Iterable[Row]) -> list[Row]:
     return list(result.values())
 
 
-def _mate(half: Row, candidates: Iterable[Row]) -> Row | None:
-    """The bad row of a `failed` line: same event, same fingerprint."""
-    return next((row for row in candidates if row.get("event_fingerprint") == half.get("event_fingerprint")), None)
+def _mate(half: Row, candidates: Sequence[Row]) -> Row | None:
+    """The bad row of a `failed` line: same event, same fingerprint; or what is left of one."""
+    found = next((row for row in candidates if row.get("event_fingerprint") == half.get("event_fingerprint")), None)
+    return found or next(filter(is_cut, candidates), None)
 
 
 def _row(bad: dict[str, Any], original: str) -> Row:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from loader.failed_events import is_typed
+from loader.failed_events import is_cut, is_typed
 from loader.ledger import Cell
 from loader.warehouses.protocol import Row
 
@@ -18,9 +18,16 @@ class Known(NamedTuple):
     attempts: int
     cell: Cell
 
-    @property
-    def event(self) -> tuple[str | None, str | None]:
-        return self.event_id, self.fingerprint
+
+def of_one_event(row: Row, other: Known) -> bool:
+    """Same id and fingerprint. Of a bad row that was cut for its size the id alone tells to which line on `failed` it belongs."""
+    if other.event_id is None or other.event_id != row.get("event_id"):
+        return False
+    if other.fingerprint == row.get("event_fingerprint"):
+        return True
+    if is_cut(row):
+        return other.typed
+    return is_typed(row) and not other.typed and other.fingerprint is None and other.key == f"{other.event_id}:"
 
 
 def one_event(failed: str | None, landed: str | None) -> bool:
@@ -34,8 +41,7 @@ def reconcile(row: Row, known: Sequence[Known], replaced: set[str]) -> Row | Non
     The other half of a failure, stored earlier, is named as `partner`: the two become one row, in which the bad row's values
     count first (`yields`: it is the stored one).
     """
-    event = row.get("event_id"), row.get("event_fingerprint")
-    twins = [other for other in known if other.event_id is not None and other.event == event]
+    twins = [other for other in known if of_one_event(row, other)]
     if is_typed(row):
         return _second_half(row, twins, replaced)
     attempts = row["attempts"]
@@ -46,6 +52,9 @@ def reconcile(row: Row, known: Sequence[Known], replaced: set[str]) -> Row | Non
             replaced.add(other.key)
     halves = [other.key for other in twins if other.typed and other.key not in replaced]
     replaced.update(halves)
+    if is_cut(row) and not halves:
+        # What it was completed with before stays.
+        halves = [other.key for other in known if not other.typed and other.key == row["failure_key"]]
     partner = {"partner": halves[0], "yields": False} if halves else {}
     return {**row, "attempts": attempts, **partner}
 

@@ -3,7 +3,7 @@
 import base64
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import asdict
 from enum import StrEnum
@@ -86,7 +86,7 @@ def _printer(stream: StreamName, form: Form) -> Callable[[bytes], str]:
     if form is Form.tsv:
         return _one_line
     if stream is StreamName.raw:
-        return lambda data: _json(payload_fields(data))
+        return lambda data: "\n".join(map(_json, payloads(data)))
     if stream is StreamName.bad:
         return _one_line
     return lambda data: _json(event_fields(data))
@@ -99,6 +99,19 @@ def _one_line(data: bytes) -> str:
 
 def _json(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
+def payloads(data: bytes) -> Iterator[dict[str, Any]]:
+    """The fields of each payload in a raw message: several where it is compressed."""
+    from enricher import framing
+
+    for part in framing.records(data, framing.Limits(10_000_000, 200_000_000)):
+        if isinstance(part, bytes):
+            yield payload_fields(part)
+        elif isinstance(part, framing.TooLarge):
+            yield {"unreadable": "", "reason": f"a payload of {part.size} bytes"}
+        else:
+            yield {"unreadable": base64.b64encode(data).decode("ascii"), "reason": part.problem}
 
 
 def payload_fields(data: bytes) -> dict[str, Any]:

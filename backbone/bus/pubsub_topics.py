@@ -5,7 +5,8 @@ subscriptions of all services are created with them, before the first message.
 """
 
 import logging
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -123,19 +124,26 @@ def check_subscriptions(channel: Channel, wanted: Collection[str]) -> None:
     _refuse(_missing(channel.subscriptions.get_subscription, "subscription", wanted), "subscriptions")
 
 
-def _missing(get: Any, kind: str, wanted: Collection[str]) -> Iterator[str]:
-    for name in wanted:
-        try:
-            get(request={kind: name}, timeout=_PATIENCE, retry=_TRYING)
-        except exceptions.NotFound:
-            yield name
-        except (exceptions.Forbidden, *_PASSING) as problem:
-            log.info("whether %s exists cannot be told: %s", name, problem.message)
-        except exceptions.Unauthenticated as problem:
-            raise ConfigurationError([Fault("environment", "", f"the credentials are refused: {problem.message}")]) from None
+def _missing(get: Any, kind: str, wanted: Collection[str]) -> list[str]:
+    """All are asked for together: a start waits for one answer, and in an outage for one deadline."""
+    with ThreadPoolExecutor(max(1, len(wanted)), "check") as pool:
+        missing = pool.map(lambda name: _is_missing(get, kind, name), wanted)
+        return [name for name, is_missing in zip(wanted, missing, strict=True) if is_missing]
 
 
-def _refuse(missing: Iterator[str], kind: str) -> None:
+def _is_missing(get: Any, kind: str, name: str) -> bool:
+    try:
+        get(request={kind: name}, timeout=_PATIENCE, retry=_TRYING)
+    except exceptions.NotFound:
+        return True
+    except (exceptions.Forbidden, *_PASSING) as problem:
+        log.info("whether %s exists cannot be told: %s", name, problem.message)
+    except exceptions.Unauthenticated as problem:
+        raise ConfigurationError([Fault("environment", "", f"the credentials are refused: {problem.message}")]) from None
+    return False
+
+
+def _refuse(missing: Collection[str], kind: str) -> None:
     faults = [
         Fault("", f"bus.{kind}", f"{name} does not exist: create it (docs/google-cloud.md), or set bus.create")
         for name in missing

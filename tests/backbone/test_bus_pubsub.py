@@ -11,15 +11,12 @@ pytest.importorskip("google.pubsub_v1", reason="the libraries of Google Cloud ar
 import grpc
 from buses import CONSUMERS
 
-from backbone.bus import open_bus
-from backbone.bus import pubsub_topics as topics
 from backbone.bus.emulator import Emulator
 from backbone.bus.protocol import Record, Subscription
 from backbone.bus.pubsub import PubSubBus
 from backbone.bus.pubsub_subscription import USUAL_LEASE, Lease
 from backbone.bus.pubsub_topics import Names
-from backbone.errors import BusUnavailable, ConfigurationError
-from backbone.settings import load
+from backbone.errors import BusUnavailable
 
 NAMES = Names("test", "p-", {"bad": "enriched-bad"}, {"raw-enricher": "ours"})
 RAW = "projects/test/subscriptions/ours"
@@ -263,32 +260,3 @@ def test_looking_on_takes_nothing_away(emulator: Emulator) -> None:
     looking.close()
     assert emulator.topics.unfinished(RAW) == 1
     assert not [name for name in emulator.topics.subscriptions if "look" in name]
-
-
-def test_missing_topics_and_subscriptions_are_all_named(emulator: Emulator) -> None:
-    bus = PubSubBus(NAMES, emulator.endpoint)
-    with pytest.raises(ConfigurationError) as told:
-        bus.publisher("collector")
-    assert len(told.value.faults) == 4
-    assert "projects/test/topics/p-enriched-bad does not exist" in str(told.value)
-    with pytest.raises(ConfigurationError, match="subscriptions/ours does not exist"):
-        bus.subscribe("enricher", ["raw"])
-
-
-def test_settings_choose_names_and_place(emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PUBSUB_EMULATOR_HOST", emulator.endpoint)
-    environment = {"SNOWMELT_BUS_KIND": "pubsub", "SNOWMELT_BUS_PROJECT": "acme", "SNOWMELT_BUS_TOPICS_RAW": "collected"}
-    bus = open_bus(load(None, {}, environment=environment))
-    subscription = bus.subscribe("enricher", ["raw"])
-    bus.publisher("collector").commit([("raw", b"a")])
-    assert take(subscription, 1)[0].data == b"a"
-    subscription.close()
-    assert "projects/acme/subscriptions/collected-enricher" in emulator.topics.subscriptions
-
-
-def test_a_service_that_does_not_answer_at_the_start_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    gone = Emulator().start()
-    gone.stop()
-    monkeypatch.setattr("backbone.bus.pubsub_topics._TRYING", topics._TRYING.with_timeout(0.5))
-    with pytest.raises(BusUnavailable, match="topics cannot be created"):
-        bus_on(gone)

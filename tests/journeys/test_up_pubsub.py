@@ -35,6 +35,18 @@ def test_events_become_rows_and_stopping_drains(cloud: Pipeline) -> None:
     assert cloud.run("audit").returncode == 0
 
 
+def test_requests_that_are_packed_become_rows(tmp_path: Path) -> None:
+    cloud = Pipeline(tmp_path, '[bus]\ncompression = "zstd"\n')
+    try:
+        cloud.start(*FLAGS)
+        ids = [event_id for _ in range(20) for event_id in send(cloud.url, event("pv"), event("pv"))]
+        assert set(cloud.rows(ids)) == set(ids)
+        assert cloud.stop() == 0
+        cloud.run("audit")
+    finally:
+        cloud.close()
+
+
 def test_services_that_die_lose_nothing(cloud: Pipeline) -> None:
     cloud.start(*FLAGS)
     ids: list[str] = []

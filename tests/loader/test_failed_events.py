@@ -61,6 +61,36 @@ def test_a_size_violation_takes_the_identity_of_the_failed_line_before_it(statio
     assert station.one("SELECT event_id, kind FROM failed_events") == (EVENT_ID, "size_violation")
 
 
+@pytest.mark.parametrize("order", [("failed", "other", "bad"), ("bad", "other", "failed")], ids=lambda names: "-".join(names))
+@pytest.mark.parametrize("split", [False, True], ids=["one-pull", "many-pulls"])
+@pytest.mark.parametrize("fingerprint", [None, "abc"], ids=["no-fingerprint", "fingerprint"])
+def test_a_bad_row_that_was_cut_finds_its_failed_line_wherever_it_is(
+    station: Any, line: Any, order: Any, split: bool, fingerprint: str | None
+) -> None:
+    """Pub/Sub keeps no order, and its messages may come again."""
+    records = {
+        "failed": ("failed", failed_line(line, event_fingerprint=fingerprint, app_id="shop", page_url="https://a.example/")),
+        "other": ("bad", request_without_events()),
+        "bad": ("bad", size_violation(kept=bad_row(page_url="x" * 90).decode()[:-500])),
+    }
+    for name in (*order, "bad"):
+        station.send(records[name])
+        if split:
+            station.load()
+    station.load()
+    found = station.sql("SELECT event_id, kind, event_fingerprint, page_url, attempts FROM failed_events ORDER BY event_id")
+    assert found[0] == (EVENT_ID, "size_violation", fingerprint, "https://a.example/", 2)
+    assert [row[0] for row in found[1:]] == [None]
+
+
+def test_a_line_that_was_cut_is_one_failure_however_often_it_is_made(station: Any, line: Any) -> None:
+    for moment in ("2026-01-01 10:00:00.000", "2026-01-01 10:00:09.000"):
+        made = failed_line(line, app_id="shop", etl_tstamp=moment).decode()
+        station.send(("bad", size_violation(kept=made[:150])))
+    station.load()
+    assert station.one("SELECT event_id, app_id, attempts FROM failed_events") == (EVENT_ID, "shop", 2)
+
+
 @pytest.mark.parametrize("split", [False, True], ids=["one-pull", "two-pulls"])
 def test_the_same_failure_again_counts_an_attempt(station: Any, split: bool) -> None:
     station.send(("bad", bad_row(sent="1")))

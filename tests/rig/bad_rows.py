@@ -57,11 +57,12 @@ def request_without_events(vendor: str = "com.acme", at: str = "2026-01-01T10:00
     return _bad_row("adapter_failures/jsonschema/1-0-0", failure, payload)
 
 
-def size_violation(artifact: str = "snowmelt-enricher") -> bytes:
+def size_violation(artifact: str = "snowmelt-enricher", kept: str = "cut") -> bytes:
+    """`kept`: the beginning of what was too long."""
     failure = {"timestamp": "2026-01-01T10:00:00.000Z", "maximumAllowedSizeBytes": 1, "actualSizeBytes": 2, "expectation": "e"}
-    return _bad_row("size_violation/jsonschema/1-0-0", failure, "cut", {**_ENRICHER, "artifact": artifact})
+    return _bad_row("size_violation/jsonschema/1-0-0", failure, kept, {**_ENRICHER, "artifact": artifact})
 
 
 def _bad_row(name: str, failure: Any, payload: Any, maker: Any = _ENRICHER) -> bytes:
     data = {"processor": maker, "failure": failure, "payload": payload}
-    return json.dumps({"schema": f"{BADROWS}/{name}", "data": data}).encode()
+    return json.dumps({"schema": f"{BADROWS}/{name}", "data": data}, separators=(",", ":")).encode()
