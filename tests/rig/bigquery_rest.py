@@ -34,6 +34,7 @@ class _Handler(BaseHTTPRequestHandler):
     faults: Faults
     jobs: Jobs
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True  # head and body are two packets: the second would wait for the first's acknowledgement
 
     def log_message(self, *_: Any) -> None:
         pass
