@@ -26,6 +26,11 @@ class BigQueryServer:
         self.endpoint, self.write_endpoint = self._rest.url, self._write.address
         threading.Thread(target=self._rest.server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
 
+    def environment(self) -> dict[str, str]:
+        """By which the product finds it."""
+        about = {"project": PROJECT, "dataset": DATASET, "endpoint": self.endpoint, "write_endpoint": self.write_endpoint}
+        return {f"SNOWMELT_WAREHOUSE_{name}".upper(): value for name, value in {"kind": "bigquery", **about}.items()}
+
     @property
     def tables(self) -> dict[str, Table]:
         return self._tables.tables
