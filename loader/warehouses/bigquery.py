@@ -41,7 +41,8 @@ from loader.warehouses.protocol import (
 
 log = logging.getLogger("snowmelt.loader")
 
-_DIRECTLY = ("", "loaded directly")
+_DIRECTLY, _GONE = ("", "loaded directly"), ("", "log is gone")
+"""What was read from no log that is still there."""
 
 
 class _Reduced(Exception):
@@ -91,7 +92,11 @@ class BigQuery:
         if not balances:
             return
         self._resume()
-        read = {key: value for key, value in self._state.standing.read.items() if key[0] not in balances}
+        standing = self._state.standing.read
+        read = {key: value for key, value in standing.items() if key[0] not in balances}
+        gone = sum(number for (log, stream), (_, number) in standing.items() if log in balances and stream != "replayed")
+        if gone:
+            read[_GONE] = (0, read.get(_GONE, (0, 0))[1] + gone)
         read |= {(log, stream): (number, 0) for log, streams in balances.items() for stream, number in streams.items()}
         try:
             self._note(self._state.next_change(), "", self._state.standing.positions, read, Tally())

@@ -51,8 +51,7 @@ class Question(Access):
 
     def _kind(self, statement: str, config: bigquery.QueryJobConfig) -> str | None:
         """Told by a dry run, which costs nothing."""
-        looking = bigquery.QueryJobConfig.from_api_repr(config.to_api_repr())
-        looking.dry_run = True
+        looking = bigquery.QueryJobConfig(default_dataset=config.default_dataset, dry_run=True, use_query_cache=False)
         kind: str | None = self._rest.query(statement, looking, location=self.place.location, retry=self._retry).statement_type
         return kind
 

@@ -16,7 +16,7 @@ FLAGS = ("--bus", "pubsub", "--emulator")
 
 @pytest.fixture
 def cloud(tmp_path: Path) -> Iterator[Pipeline]:
-    fresh = Pipeline(tmp_path)
+    fresh = Pipeline(tmp_path, bus="log")  # the flags say otherwise
     yield fresh
     fresh.close()
 

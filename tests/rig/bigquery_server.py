@@ -26,14 +26,23 @@ class BigQueryServer:
         self.endpoint, self.write_endpoint = self._rest.url, self._write.address
         threading.Thread(target=self._rest.server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
 
-    def environment(self) -> dict[str, str]:
-        """By which the product finds it."""
+    def settings(self) -> dict[str, str]:
+        """By which the product finds it: names of `[warehouse]`."""
         about = {"project": PROJECT, "dataset": DATASET, "endpoint": self.endpoint, "write_endpoint": self.write_endpoint}
-        return {f"SNOWMELT_WAREHOUSE_{name}".upper(): value for name, value in {"kind": "bigquery", **about}.items()}
+        return {"kind": "bigquery", **about}
+
+    def environment(self) -> dict[str, str]:
+        return {f"SNOWMELT_WAREHOUSE_{name}".upper(): value for name, value in self.settings().items()}
 
     @property
     def tables(self) -> dict[str, Table]:
         return self._tables.tables
+
+    def make(self, name: str, fields: list[dict[str, Any]]) -> Table:
+        """A table that is not the product's doing."""
+        reference = {"projectId": PROJECT, "datasetId": DATASET, "tableId": name}
+        self.tables[name] = Table({"tableReference": reference, "type": "TABLE", "schema": {"fields": fields}})
+        return self.tables[name]
 
     def rows(self, sql: str) -> list[tuple[Any, ...]]:
         """Tables are named as they are: "SELECT … FROM `x.events`"."""
