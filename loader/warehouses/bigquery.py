@@ -6,7 +6,7 @@ are recognised, and changes without batch are taken back. The same is done after
 """
 
 import logging
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import NoReturn
 
 from backbone.bus.protocol import Stream
@@ -148,7 +148,7 @@ class BigQuery:
             self._waiting.settle(batch, change, tally)
             for each in self._logs:
                 change = each.flush(change)
-            self._note(change, batch.load_tstamp, batch.positions, self._read(batch, tally), tally)
+            self._note(change, batch.load_tstamp, batch.positions, self._read(batch, tally), tally, landed)
         except (RowErrors, Late, BigQueryRefused) as problem:
             self._refuse(batch, problem)
         self._duplicates.stored(rows, landed)
@@ -209,8 +209,17 @@ class BigQuery:
                 read[key] = (before, until_now + number)
         return read
 
-    def _note(self, change: int, load_tstamp: str, positions: Mapping[str, int], read: Read, tally: Tally) -> None:
-        self._state.note(change, load_tstamp, positions, read, tally.rows())
+    def _note(
+        self,
+        change: int,
+        load_tstamp: str,
+        positions: Mapping[str, int],
+        read: Read,
+        tally: Tally,
+        landed: Sequence[Encoded] = (),
+    ) -> None:
+        ids = [row.event_id for row in landed]
+        self._state.note(change, load_tstamp, positions, read, tally.rows(), ids, self._duplicates.rest(landed, load_tstamp))
 
     def _resume(self, at_start: bool = False) -> None:
         """After a start or a failure half-way: alone again, and as of the last batch that was noted."""
@@ -225,9 +234,9 @@ class BigQuery:
             change = self._state.next_change()
             for each in self._logs:
                 each.undo(standing.change, change)
-            since = standing.load_tstamp or self._duplicates.latest_load()
-            self._note(change + 1, since, standing.positions, standing.read, Tally())
-            self._duplicates.read(since, everything=at_start)
+            since = standing.settled or self._duplicates.latest_load()
+            self._state.note(change + 1, since, standing.positions, standing.read, (), rest=True)
+            self._duplicates.read(since, *self._state.noted_after(since), everything=at_start)
             for part in (self._failed, self._waiting, self._replays):
                 part.read()
         except (BigQueryRefused, StreamGone, Late, RowErrors) as problem:

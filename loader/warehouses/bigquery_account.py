@@ -73,9 +73,8 @@ class Books:
         self._access.close()
 
     def _moment(self) -> _Moment | None:
-        columns = "change, load_tstamp, positions, `read`"
-        first = f"(SELECT MIN(load_tstamp) FROM {self._batches} WHERE kind = 'batch')"
-        query = f"SELECT {columns}, {first} FROM {self._batches} WHERE kind = 'batch' ORDER BY change DESC LIMIT 1"
+        columns = "change, load_tstamp, positions, `read`, opening"
+        query = f"SELECT {columns} FROM {self._batches} WHERE kind = 'batch' ORDER BY change DESC LIMIT 1"
         for change, load_tstamp, positions, read, opening in self._ask(query, {}):
             rows = [(log, stream, before, number) for log, stream, before, number in jsontext.loads(read.encode())[0]]
             logged = {(log, stream): (before, number) for log, stream, before, number in rows if log}

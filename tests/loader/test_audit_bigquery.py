@@ -19,16 +19,19 @@ class Killed(BaseException):
     pass
 
 
-def load_and_die(works: Works) -> None:
-    """Before the batch is noted."""
+def load_and_die(works: Works, batches: int = 0, **settings: Any) -> None:
+    """After so many batches, before the next one is noted."""
+    note, left = State.note, iter(range(batches))
 
-    def killed(*_: Any) -> None:
-        raise Killed
+    def noting(*about: Any, **more: Any) -> None:
+        if next(left, None) is None:
+            raise Killed
+        note(*about, **more)
 
     works.stop()
-    works.start()
+    works.start(**settings)
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(State, "note", killed)
+        patched.setattr(State, "note", noting)
         with pytest.raises(Killed):
             works.load()
 
@@ -84,6 +87,21 @@ def test_an_interrupted_batch_is_on_its_way_and_no_difference(cloud_works: Works
     works.load()
     found = agreed(works)
     assert (numbers(found), found.notes) == ({"received": 3, "loaded": 2, "failed": 1}, [])
+
+
+def test_a_batch_that_is_interrupted_and_comes_again_in_parts_is_counted_once(cloud_works: Works, line: Any) -> None:
+    """The loader dies again and again meanwhile: what came is known, and what is still to come."""
+    works = cloud_works
+    works.send(*(("enriched", line(app_id="a", event_fingerprint=str(number))) for number in range(3)))
+    load_and_die(works)
+    for _ in range(2):
+        load_and_die(works, batches=1, batch_records=1)
+        agreed(works)
+    works.stop()
+    works.send(("enriched", line(app_id="a")))
+    works.load()
+    found = agreed(works)
+    assert (numbers(found), found.notes) == ({"received": 4, "loaded": 4}, [])
 
 
 def test_waiting_events_are_accounted_for(cloud_works: Works, schemas: Any, line: Any) -> None:

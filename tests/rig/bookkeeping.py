@@ -57,9 +57,10 @@ class Works:
         assert self._loader is not None
         self._loader.run(stopping)
 
-    def start(self) -> None:
+    def start(self, **other: Any) -> None:
+        """`other`: settings of the loader."""
         if self._loader is None:
-            own = self.settings.section("loader", LoaderSettings)
+            own = self.settings.section("loader", LoaderSettings).model_copy(update=other)
             resolver = build_resolver(self.settings.iglu)
             self._loader = Loader(open_bus(self.settings), self.warehouse(), resolver, own)
 

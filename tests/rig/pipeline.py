@@ -13,6 +13,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
+from loader.warehouses.ducklake_catalog import attached
+
 ROOT = Path(__file__).parents[2]
 T = TypeVar("T")
 START_TIMEOUT = 60.0
@@ -161,6 +163,14 @@ class Pipeline:
         rows = eventually(lambda: enough(self.try_sql(statement), len(ids)), timeout, what=f"{len(ids)} rows in {table}")
         assert len(rows) == len({row["event_id"] for row in rows}), "an event has several rows"
         return {row["event_id"]: row for row in rows}
+
+    def tamper(self, statement: str) -> None:
+        """Changes the warehouse behind the product's back, in SQL that DuckDB and BigQuery have in common."""
+        if self.bigquery is not None:
+            self.bigquery.rows(statement)
+            return
+        with attached(self.data / "warehouse", read_only=False) as connection:
+            connection.execute(statement)
 
     def tail(self, stream: str, form: str = "json") -> list[str]:
         return self.run("tail", stream, "--format", form).stdout.splitlines()
