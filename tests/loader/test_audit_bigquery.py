@@ -148,6 +148,19 @@ def test_the_range_leaves_out_earlier_hours(cloud_works: Works, line: Any) -> No
     assert found.agrees
 
 
+def test_hours_whose_partitions_bigquery_may_have_deleted_are_not_compared(cloud_works: Works, line: Any) -> None:
+    works = cloud_works
+    now = datetime.datetime.now(datetime.UTC)
+    works.send(("enriched", line()), ("enriched", line(app_id="new", collector_tstamp=f"{now:%Y-%m-%d %H:%M:%S}.000")))
+    works.load()
+    assert works.server is not None
+    works.server.tables["events"].resource["timePartitioning"]["expirationMs"] = str(30 * 86_400_000)
+    works.tamper("DELETE FROM `x.events` WHERE app_id IS NULL")
+    found = agreed(works)
+    assert [hour.app_id for hour in found.hours] == ["new"]
+    assert [note for note in found.notes if "deletes old partitions" in note]
+
+
 def test_events_of_another_loader_are_not_counted(cloud_works: Works, line: Any) -> None:
     works = cloud_works
     works.send(("enriched", line(app_id="old")))
