@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from backbone.errors import SnowmeltError
+from snowmelt import configuration
 from snowmelt.generator import Batch, batches
 from snowmelt.sql import query
 
@@ -56,6 +57,7 @@ class Pipeline:
         config.write_text(
             f'[iglu]\nschemas = ["{ROOT / "schemas"}"]\n[enricher]\nenrichments = "{ROOT / "enrichments"}"\n', "utf-8"
         )
+        self._settings = configuration.read(config, self._data)
         command = [sys.executable, "-m", "snowmelt", "up", "--port", "0", "--data", str(self._data), "--config", str(config)]
         self._began = time.perf_counter()
         self._process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT)
@@ -122,7 +124,7 @@ class Pipeline:
 
     def _count(self, statement: str) -> int:
         try:
-            return int(query(self._data, statement)[0]["n"])
+            return int(query(self._settings, statement)[0]["n"])
         except SnowmeltError:
             return 0
 

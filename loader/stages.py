@@ -11,8 +11,8 @@ from typing import NamedTuple
 
 from backbone.bus.balance import EVENTS, PAYLOADS
 from backbone.bus.protocol import Bus, Extent, Progress, Stream
+from loader.account import Reading
 from loader.differences import Difference
-from loader.warehouses.ducklake_account import Reading
 
 _LOADED: tuple[Stream, ...] = ("enriched", "bad", "failed")
 _TOLD: tuple[Stream, ...] = ("replayed",)

@@ -7,6 +7,7 @@ import sys
 import threading
 import time
 import uuid
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -38,7 +39,7 @@ class Demo:
 
     def __init__(self, settings: "Settings", view: "View", stop: threading.Event, flags: str) -> None:
         """`flags` are those the commands shown need to reach the same data."""
-        self._folder = settings.data.folder
+        self._settings = settings
         self._schemas = settings.iglu.schemas
         self._view = view
         self._stop = stop
@@ -69,19 +70,21 @@ class Demo:
     def _rows(self, name: str, ids: list[str]) -> list[dict[str, Any]]:
         """Rows of these events once all are there, or what there is when patience ends."""
         wanted = ", ".join(f"'{event_id}'" for event_id in ids)
-        statement = f"SELECT * FROM {name} WHERE event_id IN ({wanted})"
+        # The day as a limit: BigQuery bills what a statement reads, here and in any other table that is partitioned by it.
+        today = f"{datetime.now(UTC) - timedelta(days=1):%Y-%m-%d}"
+        statement = f"SELECT * FROM {name} WHERE load_tstamp >= '{today}' AND event_id IN ({wanted})"
         deadline = time.monotonic() + _PATIENCE
         rows: list[dict[str, Any]] = []
         while len(rows) < len(ids) and time.monotonic() < deadline and not self._stop.wait(0.3):
             try:
-                rows = query(self._folder, statement)
+                rows = query(self._settings, statement)
             except SnowmeltError:
                 continue
         return sorted(rows, key=lambda row: ids.index(row["event_id"]))
 
     def _show_rows(self, rows: list[dict[str, Any]]) -> None:
         if not rows:
-            return self._view.say(f"Demo: no rows after {_PATIENCE:.0f} s; see {self._folder / 'logs'}")
+            return self._view.say(f"Demo: no rows after {_PATIENCE:.0f} s; see {self._settings.data.folder / 'logs'}")
         columns = ("event_name", "page_urlpath", "mkt_campaign", "se_action", "se_value", "contexts_com_acme_product_1")
         cells = [[_cell(row.get(column)) for column in columns] for row in rows]
         return self._view.show(Text("\nFirst rows of the table events", "bold"), table(columns, cells))

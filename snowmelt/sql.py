@@ -8,8 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from enum import StrEnum
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Protocol, Self
 from uuid import UUID
 
 import typer
@@ -20,7 +19,11 @@ from snowmelt.options import Config, Data
 from snowmelt.output import printing
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import duckdb
+
+    from backbone.settings import Settings
 
 _ROWS_AT_ONCE = 1000
 _WIDEST_TABLE = 12
@@ -38,18 +41,26 @@ class Refused(TerminalError):
 
 
 def command(
-    statement: Annotated[str, typer.Argument(help="One SELECT (or SHOW, DESCRIBE, SUMMARIZE, EXPLAIN) in DuckDB's SQL.")],
+    statement: Annotated[
+        str,
+        typer.Argument(
+            help="One SELECT (or SHOW, DESCRIBE, SUMMARIZE, EXPLAIN) in DuckDB's SQL; with BigQuery one SELECT in its."
+        ),
+    ],
     form: Annotated[
         Form, typer.Option("--format", help="table: to read; json: one array of objects; csv: with a header.")
     ] = Form.table,
+    max_bytes: Annotated[
+        int | None,
+        typer.Option("--max-bytes", metavar="N", min=1, help="BigQuery only: refuse the statement if more would be billed."),
+    ] = None,
     data: Data = None,
     config: Config = None,
 ) -> None:
     """Ask the warehouse. Tables: events, failed_events, waiting_events."""
     from snowmelt import configuration
 
-    folder = configuration.read(config, data).data.folder
-    with Answer(folder, statement) as answer, printing():
+    with ask(configuration.read(config, data), statement, max_bytes) as answer, printing():
         if form is Form.json:
             print_json(answer)
         elif form is Form.csv:
@@ -58,10 +69,35 @@ def command(
             print_table(answer)
 
 
-class Answer:
-    """The rows of one statement; iterate once. Raises Refused, and TransientError while there is no warehouse."""
+class Answer(Protocol):
+    """The rows of one statement; iterate once. `forms`: for each column, how its values are put in JSON's terms."""
 
-    def __init__(self, folder: Path, statement: str) -> None:
+    columns: tuple[str, ...]
+    forms: tuple[Callable[[Any], Any], ...]
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(self, *_: object) -> None: ...
+
+    def __iter__(self) -> Iterator[tuple[Any, ...]]: ...
+
+
+def ask(settings: "Settings", statement: str, max_bytes: int | None = None) -> Answer:
+    """The warehouse of the settings. Raises Refused, and TransientError while there is no warehouse."""
+    from loader.settings import WarehouseSettings
+
+    keeping = settings.section("warehouse", WarehouseSettings)
+    if keeping.kind == "bigquery":
+        from snowmelt.sql_bigquery import FromBigQuery
+
+        return FromBigQuery(keeping, statement, max_bytes)
+    return FromDuckLake(settings.data.folder, statement)
+
+
+class FromDuckLake:
+    """An answer of the embedded warehouse."""
+
+    def __init__(self, folder: "Path", statement: str) -> None:
         import duckdb
 
         from loader.warehouses.ducklake_catalog import open_reader
@@ -80,7 +116,6 @@ class Answer:
         described = self._connection.description or []
         self.columns = tuple(str(column[0]) for column in described)
         self.forms = tuple(json_form(column[1]) for column in described)
-        """For each column, how its values are put in JSON's terms."""
 
     def _check(self, statement: str) -> None:
         import duckdb
@@ -91,7 +126,7 @@ class Answer:
         if found[0].type not in (duckdb.StatementType.SELECT, duckdb.StatementType.EXPLAIN):
             raise Refused("only reading is possible here: SELECT, SHOW, DESCRIBE, SUMMARIZE, EXPLAIN")
 
-    def __enter__(self) -> "Answer":
+    def __enter__(self) -> "FromDuckLake":
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -105,9 +140,9 @@ class Answer:
             raise Refused(plain(problem)) from None
 
 
-def query(folder: Path, statement: str) -> list[dict[str, Any]]:
+def query(settings: "Settings", statement: str) -> list[dict[str, Any]]:
     """Rows as dictionaries of plain JSON values."""
-    with Answer(folder, statement) as answer:
+    with ask(settings, statement) as answer:
         return [as_object(answer, row) for row in answer]
 
 

@@ -6,7 +6,7 @@ are recognised, and changes without batch are taken back. The same is done after
 """
 
 import logging
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import NoReturn
 
 from backbone.bus.protocol import Stream
@@ -41,7 +41,8 @@ from loader.warehouses.protocol import (
 
 log = logging.getLogger("snowmelt.loader")
 
-_DIRECTLY = ("", "loaded directly")
+_DIRECTLY, _GONE = ("", "loaded directly"), ("", "log is gone")
+"""What was read from no log that is still there."""
 
 
 class _Reduced(Exception):
@@ -91,7 +92,11 @@ class BigQuery:
         if not balances:
             return
         self._resume()
-        read = {key: value for key, value in self._state.standing.read.items() if key[0] not in balances}
+        standing = self._state.standing.read
+        read = {key: value for key, value in standing.items() if key[0] not in balances}
+        gone = sum(number for (log, stream), (_, number) in standing.items() if log in balances and stream != "replayed")
+        if gone:
+            read[_GONE] = (0, read.get(_GONE, (0, 0))[1] + gone)
         read |= {(log, stream): (number, 0) for log, streams in balances.items() for stream, number in streams.items()}
         try:
             self._note(self._state.next_change(), "", self._state.standing.positions, read, Tally())
@@ -143,7 +148,7 @@ class BigQuery:
             self._waiting.settle(batch, change, tally)
             for each in self._logs:
                 change = each.flush(change)
-            self._note(change, batch.load_tstamp, batch.positions, self._read(batch, tally), tally)
+            self._note(change, batch.load_tstamp, batch.positions, self._read(batch, tally), tally, landed)
         except (RowErrors, Late, BigQueryRefused) as problem:
             self._refuse(batch, problem)
         self._duplicates.stored(rows, landed)
@@ -204,8 +209,17 @@ class BigQuery:
                 read[key] = (before, until_now + number)
         return read
 
-    def _note(self, change: int, load_tstamp: str, positions: Mapping[str, int], read: Read, tally: Tally) -> None:
-        self._state.note(change, load_tstamp, positions, read, tally.rows())
+    def _note(
+        self,
+        change: int,
+        load_tstamp: str,
+        positions: Mapping[str, int],
+        read: Read,
+        tally: Tally,
+        landed: Sequence[Encoded] = (),
+    ) -> None:
+        ids = [row.event_id for row in landed]
+        self._state.note(change, load_tstamp, positions, read, tally.rows(), ids, self._duplicates.rest(landed, load_tstamp))
 
     def _resume(self, at_start: bool = False) -> None:
         """After a start or a failure half-way: alone again, and as of the last batch that was noted."""
@@ -220,9 +234,9 @@ class BigQuery:
             change = self._state.next_change()
             for each in self._logs:
                 each.undo(standing.change, change)
-            since = standing.load_tstamp or self._duplicates.latest_load()
-            self._note(change + 1, since, standing.positions, standing.read, Tally())
-            self._duplicates.read(since, everything=at_start)
+            since = standing.settled or self._duplicates.latest_load()
+            self._state.note(change + 1, since, standing.positions, standing.read, (), rest=True)
+            self._duplicates.read(since, *self._state.noted_after(since), everything=at_start)
             for part in (self._failed, self._waiting, self._replays):
                 part.read()
         except (BigQueryRefused, StreamGone, Late, RowErrors) as problem:

@@ -6,7 +6,7 @@ come again; they are recognised, and counted as loaded that time.
 
 import hashlib
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import orjson
 
@@ -25,6 +25,8 @@ READ_BACK = 500_000
 """Most events a start reads, and …"""
 READ_DAYS = 7
 """… from how many days before the last batch: Pub/Sub keeps what was not acknowledged as long."""
+_GIVEN_UP = 86_400_000_000
+"""What is missing of an interrupted batch so long afterwards (microseconds) does not come any more."""
 _Event = tuple[str, str]
 
 
@@ -37,10 +39,13 @@ class Duplicates:
         self._latest = Latest(count)
         self._contents, self._moments = KeySet(count), KeySet(count)
         self._unnoted: Counter[_Event] = Counter()
+        self._interrupted = 0
 
-    def read(self, since: str, everything: bool) -> None:
-        """`since`: `load_tstamp` of the last batch that counts. `everything`: not only what came after it."""
-        columns = "event_id, event_fingerprint, UNIX_MICROS(collector_tstamp), load_tstamp > TIMESTAMP(@since)"
+    def read(self, since: str, noted: Collection[str], landed: Counter[str], everything: bool) -> None:
+        """`since`: `load_tstamp` until which every row is counted; of later ones those are whose `load_tstamp` is in `noted`, and
+        the events in `landed`. `everything`: not only what came after it.
+        """
+        columns = "event_id, event_fingerprint, UNIX_MICROS(collector_tstamp), UNIX_MICROS(load_tstamp)"
         start = f"TIMESTAMP_SUB(TIMESTAMP(@since), INTERVAL {READ_DAYS} DAY)" if everything else "TIMESTAMP(@since)"
         limit = max(1, min(self._count, READ_BACK))
         query = (
@@ -54,7 +59,22 @@ class Duplicates:
         pairs = pair_keys([event_id for event_id, _ in complete], [fingerprint for _, fingerprint in complete])
         self._latest.remember(id_keys(ids, len(ids)), pairs)
         self._moments.add(pair_keys([event_id for event_id, _ in bare], [moment for _, moment in bare]))
-        self._unnoted = Counter((row[0], row[1] or "") for row in rows if row[3])
+        settled, counted = micros_of(since), Counter(landed)
+        self._unnoted = Counter()
+        for event_id, fingerprint, _, loaded in rows:
+            if loaded <= settled or moment_text(loaded) in noted:
+                continue
+            if counted[event_id] > 0:
+                counted[event_id] -= 1
+            else:
+                self._unnoted[event_id, fingerprint or ""] += 1
+                self._interrupted = max(self._interrupted, loaded)
+
+    def rest(self, landed: Sequence[Encoded], load_tstamp: str) -> bool:
+        """Whether events of an interrupted batch are still to come, after those that have with the batch of this time."""
+        if self._unnoted.total() <= len(landed):
+            return False
+        return not load_tstamp or micros_of(load_tstamp) - self._interrupted < _GIVEN_UP
 
     def latest_load(self) -> str:
         """Of a table that this loader has not written to before: everything in it counts."""

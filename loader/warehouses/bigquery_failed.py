@@ -6,7 +6,7 @@ What is there already is known without asking: keys of the latest failures are i
 import logging
 from collections import Counter, OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -18,7 +18,7 @@ from loader.ledger import Tally, failure_cell
 from loader.warehouses.bigquery_atomic import ATOMIC_SHAPES
 from loader.warehouses.bigquery_client import Session
 from loader.warehouses.bigquery_log import Log
-from loader.warehouses.bigquery_proto import micros_of
+from loader.warehouses.bigquery_proto import micros_of, moment_text
 from loader.warehouses.protocol import Batch, Change, Encoded, Leaf, ListOf, Record, Row, Shape
 
 log = logging.getLogger("snowmelt.loader")
@@ -59,8 +59,8 @@ class FailedLog:
         )
         query = f"SELECT {columns} FROM {self.log.view} ORDER BY load_tstamp DESC LIMIT {_MOST_KNOWN}"
         for key, event_id, fingerprint, typed, stage, attempts, app_id, collected in reversed(self._session.query(query)):
-            hour = datetime.fromtimestamp(collected // 3_600_000_000 * 3600, UTC).strftime("%Y-%m-%d %H")
-            self._learn(Known(key, event_id, fingerprint, typed, stage, attempts, (hour, app_id or "")))
+            cell = moment_text(collected)[:13], app_id or ""
+            self._learn(Known(key, event_id, fingerprint, typed, stage, attempts, cell))
         self._begin()
 
     def evolve(self, changes: Sequence[Change]) -> None:

@@ -27,6 +27,8 @@ _KINDS = {
 }
 """All others are text."""
 _EPOCH, _EPOCH_NAIVE, _MICROSECOND = datetime(1970, 1, 1, tzinfo=UTC), datetime(1970, 1, 1), timedelta(microseconds=1)
+_FIRST, _LAST = -62_135_596_800_000_000, 253_402_300_799_999_999
+"""What a TIMESTAMP can be: microseconds, the years 1 to 9999."""
 _numbers = itertools.count()
 
 
@@ -54,7 +56,7 @@ class RowWriter:
         try:
             for name in self._moments:
                 if name in row:
-                    row[name] = micros_of(row[name])
+                    row[name] = _timestamp(row[name])
             try:
                 return self._message(**row).SerializeToString()  # type: ignore[no-any-return]
             except TypeError:  # mostly values have the type of their column already
@@ -97,7 +99,8 @@ def micros_of(value: Any) -> int:
 def moment_text(micros: int) -> str:
     """`yyyy-MM-dd HH:mm:ss.SSS`, UTC."""
     seconds, rest = divmod(micros, 1_000_000)
-    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%M:%S}.{rest // 1000:03}"
+    moment = datetime.fromtimestamp(seconds, UTC)
+    return f"{moment.year:04}{moment:-%m-%d %H:%M:%S}.{rest // 1000:03}"
 
 
 def _conversion(shape: Shape) -> Callable[[Any], Any] | None:
@@ -107,6 +110,14 @@ def _conversion(shape: Shape) -> Callable[[Any], Any] | None:
     if shape.type == "FLOAT64":
         return float
     return _text if shape.type in ("STRING", "NUMERIC", "BIGNUMERIC", "JSON") else None
+
+
+def _timestamp(value: Any) -> int:
+    """Raises ValueError for years that BigQuery does not know: before 1, after 9999."""
+    micros = micros_of(value)
+    if not _FIRST <= micros <= _LAST:
+        raise ValueError("out of range")
+    return micros
 
 
 def _text(value: Any) -> str:

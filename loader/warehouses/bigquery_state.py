@@ -7,6 +7,7 @@ the loaders that opened theirs earlier: whatever they have under way fails, and 
 
 import time
 import uuid
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -17,7 +18,7 @@ from loader.warehouses.bigquery_proto import micros_of
 from loader.warehouses.bigquery_schema import field_of
 from loader.warehouses.bigquery_stream import finalize
 from loader.warehouses.bigquery_table import GrowingTable
-from loader.warehouses.protocol import Leaf, ListOf, Record, Row, Shape
+from loader.warehouses.protocol import Change, Leaf, ListOf, Record, Row, Shape
 
 BATCHES, LEDGER = "loader_batches", "loader_ledger"
 _TEXT, _COUNT = Leaf("STRING"), Leaf("INT64")
@@ -28,12 +29,20 @@ _SHAPES: dict[str, Shape] = {
     "session": _TEXT,
     "kind": _TEXT,
     "load_tstamp": _TEXT,
+    "settled": _TEXT,
+    "opening": _TEXT,
+    "landed": ListOf(_TEXT),
     "positions": _TEXT,
     "read": _TEXT,
     "streams": ListOf(_TEXT),
     "cells": ListOf(Record(_CELL)),
 }
-"""`kind`: `opening` (streams were opened, nothing else) or `batch`. `positions`, `read`: JSON."""
+"""`kind`: `opening` (streams were opened, nothing else) or `batch`. `positions`, `read`: JSON.
+
+`load_tstamp`: of the batch's rows of `events`. `settled`: all rows until then belong to a batch that is noted; later ones may
+be those of an interrupted batch, which count with the batch they come in again: `landed` are their events' ids. `opening`: rows
+until then were there before anything was counted.
+"""
 _OPENING, _BATCH = "opening", "batch"
 _LOOKED_AT = 20
 
@@ -42,12 +51,14 @@ Read = dict[tuple[str, str], tuple[int, int]]
 
 
 class Standing(NamedTuple):
-    """As of the last batch. `load_tstamp`: of the latest rows of `events`."""
+    """As of the last batch; times as its row has them."""
 
     change: int
     load_tstamp: str
     positions: Mapping[str, int]
     read: Read
+    settled: str = ""
+    opening: str = ""
 
 
 class Superseded(BigQueryUnavailable):
@@ -63,6 +74,7 @@ class State:
         query = f"SELECT c.* FROM {session.quoted(BATCHES)} b, UNNEST(b.cells) c"
         session.create({"tableId": LEDGER, "view": {"query": query, "useLegacySql": False}})
         self.table = GrowingTable(session, BATCHES)
+        self.table.evolve([Change((name,), shape) for name, shape in _SHAPES.items() if name not in self.table.columns])
         self._quoted = session.quoted(BATCHES)
         self.standing = Standing(0, "", {}, {})
         self._opened = False
@@ -84,18 +96,39 @@ class State:
     def next_change(self) -> int:
         return self._number(self.standing.change)
 
-    def note(self, change: int, load_tstamp: str, positions: Mapping[str, int], read: Read, cells: Iterable[Row]) -> None:
-        """The batch is stored with this."""
-        latest = max(load_tstamp, self.standing.load_tstamp)
+    def note(
+        self,
+        change: int,
+        load_tstamp: str,
+        positions: Mapping[str, int],
+        read: Read,
+        cells: Iterable[Row],
+        landed: Sequence[str] = (),
+        rest: bool = False,
+    ) -> None:
+        """The batch is stored with this. `rest`: of an interrupted batch something is still to come."""
+        before = self.standing
+        own = load_tstamp or before.load_tstamp
+        settled = before.settled if rest and before.settled else max(own, before.settled)
+        opening = before.opening or own
         self._append(
             change,
             _BATCH,
-            load_tstamp=latest,
+            load_tstamp=own,
+            settled=settled,
+            opening=opening,
+            landed=list(landed),
             positions=jsontext.dumps(dict(positions)),
             read=jsontext.dumps([[*key, *numbers] for key, numbers in read.items()]),
             cells=[_cell(cell) for cell in cells],
         )
-        self.standing = Standing(change, latest, dict(positions), dict(read))
+        self.standing = Standing(change, own, dict(positions), dict(read), settled, opening)
+
+    def noted_after(self, since: str) -> tuple[set[str], Counter[str]]:
+        """(`load_tstamp` of batches, ids of events that landed with them though they were there already)."""
+        query = f"SELECT load_tstamp, landed FROM {self._quoted} WHERE kind = '{_BATCH}' AND load_tstamp > @since"
+        found = self._session.query(query, since=since)
+        return {load_tstamp for load_tstamp, _ in found}, Counter(event_id for _, landed in found for event_id in landed)
 
     def _append(self, change: int, kind: str, **more: Any) -> None:
         written = time.time_ns() // 1000
@@ -119,11 +152,13 @@ class State:
         return [stream for _, streams, _ in earlier for stream in streams]
 
     def _last(self) -> Standing:
-        columns = "change, load_tstamp, positions, read"
+        columns = "change, load_tstamp, positions, `read`, settled, opening"
         query = f"SELECT {columns} FROM {self._quoted} WHERE kind = '{_BATCH}' ORDER BY change DESC LIMIT 1"
-        for change, load_tstamp, positions, read in self._session.query(query):
+        for change, load_tstamp, positions, read, settled, opening in self._session.query(query):
             known: Read = {(log, stream): (before, number) for log, stream, before, number in jsontext.loads(read.encode())[0]}
-            return Standing(change, load_tstamp, jsontext.loads(positions.encode())[0], known)
+            return Standing(
+                change, load_tstamp, jsontext.loads(positions.encode())[0], known, settled or load_tstamp, opening or ""
+            )
         return Standing(0, "", {}, {})
 
 

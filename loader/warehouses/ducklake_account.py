@@ -2,47 +2,34 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import duckdb
 
+from loader.account import TABLES, Account, Entry, Reading
 from loader.ledger import COUNTERS
+from loader.warehouses.ducklake_catalog import open_reader
 from loader.warehouses.ducklake_ledger import LEDGER, READ, REMOVALS, UNLOGGED, cell_columns, has_table
 
-TABLES = ("events", "failed_events", "waiting_events")
 
+class Books:
+    """As `loader.account.Books`, of a data folder."""
 
-@dataclass(slots=True)
-class Entry:
-    """One cell. `rows`, `removed`: by table."""
+    def __init__(self, folder: Path) -> None:
+        """Raises NoWarehouse, WarehouseUnavailable."""
+        self._connection = open_reader(folder)
 
-    counts: dict[str, int] = field(default_factory=lambda: dict.fromkeys(COUNTERS, 0))
-    rows: dict[str, int] = field(default_factory=lambda: dict.fromkeys(TABLES, 0))
-    removed: dict[str, int] = field(default_factory=lambda: dict.fromkeys(TABLES, 0))
+    def account(self, since: datetime | None) -> Account | None:
+        return read_account(self._connection, since) if has_ledger(self._connection) else None
 
+    def reading(self) -> Reading:
+        with _snapshot(self._connection):
+            return _reading(self._connection)
 
-@dataclass(slots=True)
-class Reading:
-    """`read`: (log, stream) → records there before counting, records read since. `unlogged`: read from no log of today."""
-
-    positions: dict[str, int]
-    read: dict[tuple[str, str], tuple[int, int]]
-    unlogged: int
-
-
-@dataclass(slots=True)
-class Account:
-    """`cells`: (hour, app id) → entry, oldest first. `counted`: records in the whole ledger, whatever the range.
-
-    `incomplete`: rows of `failed_events` without reason, known from a line of the stream `failed` only.
-    """
-
-    cells: dict[tuple[str, str], Entry]
-    counted: int
-    incomplete: int
-    reading: Reading
+    def close(self) -> None:
+        self._connection.close()
 
 
 def has_ledger(connection: duckdb.DuckDBPyConnection) -> bool:
@@ -66,12 +53,6 @@ def read_account(connection: duckdb.DuckDBPyConnection, since: datetime | None) 
         counted = _number(connection, f"SELECT coalesce(sum(received + twins), 0)::BIGINT FROM {LEDGER}")
         incomplete = _number(connection, "SELECT count(*) FROM failed_events WHERE kind IS NULL")
         return Account(dict(sorted(cells.items())), counted, incomplete, _reading(connection))
-
-
-def read_again(connection: duckdb.DuckDBPyConnection) -> Reading:
-    """As it is by now."""
-    with _snapshot(connection):
-        return _reading(connection)
 
 
 @contextmanager

@@ -19,7 +19,7 @@ LIMITS = "[bus]\nmax_bytes = 8000000\nsegment_bytes = 200000\n[enricher]\nbatch_
 
 @pytest.fixture
 def pipeline(tmp_path: Path) -> Iterator[Pipeline]:
-    fresh = Pipeline(tmp_path, LIMITS)
+    fresh = Pipeline(tmp_path, LIMITS, bus="log")
     yield fresh
     fresh.close()
 

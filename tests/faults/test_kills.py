@@ -22,7 +22,7 @@ SERVICES = ("collector", "enricher", "loader")
 
 @pytest.fixture
 def pipeline(tmp_path: Path) -> Iterator[Pipeline]:
-    fresh = Pipeline(tmp_path)
+    fresh = Pipeline(tmp_path, bus="log")
     yield fresh
     fresh.close()
 

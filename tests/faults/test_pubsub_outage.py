@@ -38,7 +38,7 @@ def emulator() -> Iterator[Emulator]:
 @pytest.fixture
 def pipeline(tmp_path: Path, emulator: Emulator) -> Iterator[Pipeline]:
     settings = f'[bus]\nkind = "pubsub"\nendpoint = "{emulator.endpoint}"\ndeadline = 1.0\n[enricher]\nretry_max_seconds = 1.0\n'
-    running = Pipeline(tmp_path, settings)
+    running = Pipeline(tmp_path, settings, bus="log")  # the settings say otherwise
     try:
         yield running.start()
         assert running.stop() == 0

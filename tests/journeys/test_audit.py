@@ -10,8 +10,6 @@ from typing import Any
 import pytest
 from pipeline import ROOT, Pipeline, eventually
 
-from loader.warehouses.ducklake_catalog import attached
-
 pytestmark = pytest.mark.journey
 TIMES = 10
 
@@ -58,8 +56,7 @@ def test_an_audit_during_traffic_never_raises_a_false_alarm(fresh: Pipeline) -> 
     assert [stage["name"] for stage in found["stages"]][:2] == ([] if fresh.flags else stages), "Pub/Sub keeps no numbers"
     assert fresh.stop() == 0
     assert "Everything is accounted for." in fresh.run("audit").stdout
-    with attached(fresh.data / "warehouse", read_only=False) as connection:
-        connection.execute("DELETE FROM events WHERE event_id = (SELECT min(event_id) FROM events)")
+    fresh.tamper("DELETE FROM events WHERE event_id = (SELECT min(event_id) FROM events)")
     (difference,) = audited(fresh, expect=1)["differences"]
     assert (difference["what"], difference["expected"] - difference["found"]) == ("rows of events", 1)
     assert audited(fresh, "--since", "2199-01-01")["hours"] == []

@@ -40,7 +40,7 @@ def test_the_demo_shows_rows_a_broken_event_and_what_to_do_next(stopped: Pipelin
     commands = re.findall(r"^ +(\S*snowmelt (?:sql|replay) .*)$", said, re.MULTILINE)
     assert len(commands) == 3
     for command in commands:
-        done = subprocess.run(command, shell=True, capture_output=True, text=True, cwd=ROOT)
+        done = subprocess.run(command, shell=True, capture_output=True, text=True, cwd=ROOT, env=stopped.environment)
         assert done.returncode == 0, f"{command}: {done.stderr}"
         assert done.stdout
     assert stopped.stop() == 0

@@ -4,11 +4,13 @@ import json
 import time
 import uuid
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import duckdb
 import pytest
+from bigquery_server import BigQueryServer
 from bookkeeping import CART, Works
 
 from backbone import tsv
@@ -152,11 +154,28 @@ def shared_station(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Station
 @pytest.fixture
 def works(tmp_path: Path, schemas: Schemas, monkeypatch: pytest.MonkeyPatch) -> Iterator[Works]:
     """With the schema of carts; an audit does not wait before it looks again."""
+    with _works(tmp_path, schemas, monkeypatch) as made:
+        yield made
+
+
+@pytest.fixture
+def cloud_works(tmp_path: Path, schemas: Schemas, monkeypatch: pytest.MonkeyPatch) -> Iterator[Works]:
+    """The same with the stand-in for BigQuery."""
+    with _works(tmp_path, schemas, monkeypatch, BigQueryServer(tmp_path)) as made:
+        yield made
+
+
+@contextmanager
+def _works(
+    folder: Path, schemas: Schemas, monkeypatch: pytest.MonkeyPatch, server: BigQueryServer | None = None
+) -> Iterator[Works]:
     monkeypatch.setattr("loader.audit._PAUSE", 0.0)
     schemas.put(CART, properties={"a": {"type": "string"}})
-    made = Works(tmp_path / "data", schemas.folder)
+    made = Works(folder / "data", schemas.folder, server=server)
     yield made
     made.stop()
+    if server is not None:
+        server.close()
 
 
 @pytest.fixture(scope="session")

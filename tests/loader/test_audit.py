@@ -109,12 +109,26 @@ MIXES: dict[str, tuple[Callable[[Any], list[list[tuple[str, bytes]]]], dict[str,
 }
 
 
-@pytest.mark.parametrize(("batches", "expected"), MIXES.values(), ids=[name.replace(" ", "-") for name in MIXES])
-def test_whatever_comes_is_accounted_for(works: Works, line: Any, batches: Any, expected: dict[str, int]) -> None:
+IN_BIGQUERY = {"years that nobody lives in": {"received": 4, "loaded": 1, "failed": 3}}
+"""It knows no year 0."""
+
+
+@pytest.fixture(params=["ducklake", "bigquery"])
+def any_works(request: pytest.FixtureRequest) -> Works:
+    """On either warehouse."""
+    made: Works = request.getfixturevalue("works" if request.param == "ducklake" else "cloud_works")
+    return made
+
+
+@pytest.mark.parametrize("name", MIXES, ids=[name.replace(" ", "-") for name in MIXES])
+def test_whatever_comes_is_accounted_for(any_works: Works, line: Any, name: str) -> None:
+    batches, expected = MIXES[name]
+    if any_works.server is not None:
+        expected = IN_BIGQUERY.get(name, expected)
     for batch in batches(line):
-        works.send(*batch)
-        works.load()
-    assert numbers(agreed(works)) == expected
+        any_works.send(*batch)
+        any_works.load()
+    assert numbers(agreed(any_works)) == expected
 
 
 def test_replays_are_accounted_for(works: Works, schemas: Any, line: Any) -> None:

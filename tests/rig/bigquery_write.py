@@ -15,6 +15,8 @@ from google.rpc import code_pb2
 _SERVICE = "google.cloud.bigquery.storage.v1.BigQueryWrite"
 _LARGEST = 10_000_000
 _TYPES = {"FLOAT64": "DOUBLE", "FLOAT": "DOUBLE", "RECORD": "STRUCT", "INTEGER": "INT64", "BOOLEAN": "BOOL"}
+_FIRST, _LAST = -62_135_596_800_000_000, 253_402_300_799_999_999
+"""What a TIMESTAMP can be: microseconds, the years 1 to 9999."""
 _Code = types.StorageError.StorageErrorCode
 
 
@@ -128,12 +130,14 @@ class Write:
             answer = _error(code_pb2.INVALID_ARGUMENT)
             answer.row_errors = [types.RowError(index=at, code=types.RowError.RowErrorCode.FIELDS_ERROR) for at in refused]
             return answer
-        table.rows += made
+        table.add(made)
         stream.length += len(made)
         return types.AppendRowsResponse(append_result=types.AppendRowsResponse.AppendResult(offset=offset))
 
     def _refuses(self, row: dict[str, Any], table: Table) -> bool:
         if any(f.get("mode") == "REQUIRED" and f["name"] not in row for f in table.fields):
+            return True
+        if any(not _FIRST <= row.get(f["name"], 0) <= _LAST for f in table.fields if f["type"] == "TIMESTAMP"):
             return True
         texts = [value for value in row.values() if type(value) is str]
         return self._faults.marked is not None and any(self._faults.marked in text for text in texts)

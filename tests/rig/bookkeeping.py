@@ -1,4 +1,7 @@
-"""Bus, loader and warehouse of one data folder, what fails on its way there, and what an audit says of it."""
+"""Bus, loader and warehouse of one data folder, what fails on its way there, and what an audit says of it.
+
+The warehouse is the embedded one, or the stand-in for BigQuery.
+"""
 
 import json
 from collections.abc import Callable
@@ -6,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+from bigquery_server import BigQueryServer
 
 from backbone.bus import open_bus
 from backbone.event import COLUMNS
@@ -13,9 +17,12 @@ from backbone.iglu import build_resolver
 from backbone.settings import Settings, load
 from loader.app import Loader
 from loader.audit import Audit, audit
-from loader.settings import LoaderSettings
+from loader.settings import LoaderSettings, WarehouseSettings
+from loader.warehouses.bigquery import BigQuery
+from loader.warehouses.bigquery_access import place_of
 from loader.warehouses.ducklake import DuckLake
 from loader.warehouses.ducklake_catalog import attached, open_reader
+from loader.warehouses.protocol import Warehouse
 
 CART = "iglu:com.acme/cart/jsonschema/1-0-0"
 ID = "0f0e0d0c-0b0a-4908-8706-050403020100"
@@ -26,15 +33,18 @@ _REQUEST = {"contentType": None, "encoding": "UTF-8", "hostname": None, "timesta
 class Works:
     """Bus, warehouse and loader of one data folder."""
 
-    def __init__(self, folder: Path, schemas: Path, waiting_bytes: int = 1) -> None:
+    def __init__(self, folder: Path, schemas: Path, waiting_bytes: int = 1, server: BigQueryServer | None = None) -> None:
         """With one byte of room, an event whose schema is missing fails at once."""
-        flags = {
+        self.server = server
+        flags: dict[str, Any] = {
             "data.folder": folder,
             "iglu.schemas": [schemas],
             "loader.batch_seconds": 0.0,
             "loader.waiting_bytes": waiting_bytes,
         }
-        self.settings: Settings = load(None, {"loader": LoaderSettings}, environment={}, flags=flags)
+        flags |= {} if server is None else {f"warehouse.{name}": value for name, value in server.settings().items()}
+        models = {"loader": LoaderSettings, "warehouse": WarehouseSettings}
+        self.settings: Settings = load(None, models, environment={}, flags=flags)
         self.publisher = open_bus(self.settings).publisher("enricher")
         self._loader: Loader | None = None
 
@@ -43,11 +53,21 @@ class Works:
 
     def load(self, stopping: Callable[[], bool] = lambda: True) -> None:
         """Everything on the bus, as one batch unless it is to run on; the loader stays open until `stop`."""
-        if self._loader is None:
-            own = self.settings.section("loader", LoaderSettings)
-            resolver = build_resolver(self.settings.iglu)
-            self._loader = Loader(open_bus(self.settings), DuckLake(self.settings.data.warehouse, 1000), resolver, own)
+        self.start()
+        assert self._loader is not None
         self._loader.run(stopping)
+
+    def start(self, **other: Any) -> None:
+        """`other`: settings of the loader."""
+        if self._loader is None:
+            own = self.settings.section("loader", LoaderSettings).model_copy(update=other)
+            resolver = build_resolver(self.settings.iglu)
+            self._loader = Loader(open_bus(self.settings), self.warehouse(), resolver, own)
+
+    def warehouse(self) -> Warehouse:
+        if self.server is None:
+            return DuckLake(self.settings.data.warehouse, 1000)
+        return BigQuery(place_of(self.settings.section("warehouse", WarehouseSettings)), 1000)
 
     def stop(self) -> None:
         if self._loader is not None:
@@ -55,11 +75,18 @@ class Works:
             self._loader = None
 
     def sql(self, query: str) -> list[Any]:
+        """In DuckDB's dialect."""
+        if self.server is not None:
+            return self.server.rows(f"/* duckdb */ {query}")
         with open_reader(self.settings.data.folder) as connection:
             return connection.execute(query).fetchall()
 
     def tamper(self, statement: str) -> None:
+        """In DuckDB's dialect; in BigQuery's where that is the warehouse."""
         self.stop()
+        if self.server is not None:
+            self.server.rows(statement)
+            return
         connection: duckdb.DuckDBPyConnection = attached(self.settings.data.warehouse, read_only=False)
         connection.execute(statement)
         connection.close()

@@ -13,6 +13,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
+from loader.warehouses.ducklake_catalog import attached
+
 ROOT = Path(__file__).parents[2]
 T = TypeVar("T")
 START_TIMEOUT = 60.0
@@ -39,16 +41,24 @@ def eventually(question: Callable[[], T], timeout: float = ROW_TIMEOUT, pause: f
 class Pipeline:
     """`snowmelt up` with its own data, schemas and configuration; `schemas` is asked before the bundled registry.
 
-    `bus`: `log`, or `pubsub` for an emulator of it; by default what the environment variable PIPELINE_BUS says, by which all
-    tests that use pipelines can be run on the other bus.
+    `bus`: `log`, or `pubsub` for an emulator of it; `warehouse`: `ducklake`, or `bigquery` for a stand-in within this process. By
+    default what the environment variables PIPELINE_BUS and PIPELINE_WAREHOUSE say, by which all tests that use pipelines can be
+    run on the others.
     """
 
-    def __init__(self, folder: Path, settings: str = "", bus: str | None = None) -> None:
+    def __init__(self, folder: Path, settings: str = "", bus: str | None = None, warehouse: str | None = None) -> None:
         self.flags: tuple[str, ...] = ()
         self.environment = {**os.environ, "COLUMNS": "200"}
         if (bus or os.environ.get("PIPELINE_BUS")) == "pubsub":
             self.flags = ("--emulator",)
             self.environment |= {"SNOWMELT_BUS_KIND": "pubsub", "SNOWMELT_BUS_ENDPOINT": f"127.0.0.1:{free_port()}"}
+        self.bigquery = None
+        if (warehouse or os.environ.get("PIPELINE_WAREHOUSE")) == "bigquery":
+            from bigquery_server import BigQueryServer
+
+            folder.mkdir(parents=True, exist_ok=True)
+            self.bigquery = BigQueryServer(folder)
+            self.environment |= self.bigquery.environment()
         self.folder = folder
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
@@ -110,6 +120,8 @@ class Pipeline:
             except subprocess.TimeoutExpired:
                 self.process.kill()
                 self.process.wait()
+        if self.bigquery is not None:
+            self.bigquery.close()
         shutil.rmtree(self.data, ignore_errors=True)
 
     def service(self, name: str) -> "subprocess.Popen[bytes]":
@@ -124,13 +136,17 @@ class Pipeline:
         return int(found[-1])
 
     def sql(self, statement: str) -> list[dict[str, Any]]:
-        rows = json.loads(self.run("sql", statement, "--format", "json").stdout)
+        """`statement`: in DuckDB's dialect, whatever the warehouse."""
+        rows = json.loads(self.run("sql", self._marked(statement), "--format", "json").stdout)
         assert isinstance(rows, list)
         return rows
 
+    def _marked(self, statement: str) -> str:
+        return statement if self.bigquery is None else f"/* duckdb */ {statement}"
+
     def try_sql(self, statement: str) -> list[dict[str, Any]]:
         """As `sql`; empty while the warehouse, the table or a column of it does not exist yet."""
-        done = self.run("sql", statement, "--format", "json", expect=None)
+        done = self.run("sql", self._marked(statement), "--format", "json", expect=None)
         return json.loads(done.stdout) if done.returncode == 0 else []
 
     def row(self, event_id: str, table: str = "events", columns: str = "*") -> dict[str, Any]:
@@ -147,6 +163,14 @@ class Pipeline:
         rows = eventually(lambda: enough(self.try_sql(statement), len(ids)), timeout, what=f"{len(ids)} rows in {table}")
         assert len(rows) == len({row["event_id"] for row in rows}), "an event has several rows"
         return {row["event_id"]: row for row in rows}
+
+    def tamper(self, statement: str) -> None:
+        """Changes the warehouse behind the product's back, in SQL that DuckDB and BigQuery have in common."""
+        if self.bigquery is not None:
+            self.bigquery.rows(statement)
+            return
+        with attached(self.data / "warehouse", read_only=False) as connection:
+            connection.execute(statement)
 
     def tail(self, stream: str, form: str = "json") -> list[str]:
         return self.run("tail", stream, "--format", form).stdout.splitlines()

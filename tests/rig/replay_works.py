@@ -21,7 +21,7 @@ from loader.patches import of_text
 from loader.replay import replay
 from loader.replay_selection import Selection
 from loader.replay_state import Counts
-from loader.settings import LoaderSettings
+from loader.settings import LoaderSettings, WarehouseSettings
 from loader.warehouses.ducklake import DuckLake
 from loader.warehouses.ducklake_catalog import open_reader
 
@@ -39,7 +39,8 @@ class Works:
     def __init__(self, folder: Path, schemas: Path) -> None:
         flags = {"data.folder": folder, "iglu.schemas": [schemas, ROOT / "schemas"], "loader.batch_seconds": 0.0}
         flags["loader.waiting_bytes"] = 1  # an event whose schema is missing fails at once
-        self.settings: Settings = load(None, {"loader": LoaderSettings}, environment={}, flags=flags)
+        models = {"loader": LoaderSettings, "warehouse": WarehouseSettings}
+        self.settings: Settings = load(None, models, environment={}, flags=flags)
 
     def send(self, *records: tuple[Any, bytes]) -> None:
         publisher = open_bus(self.settings).publisher("enricher")

@@ -12,6 +12,7 @@ import pytest
 from pipeline import ROOT
 
 from loader.warehouses.ducklake_catalog import open_writer
+from snowmelt import configuration
 from snowmelt.sql import Refused, query
 
 STATEMENTS = """
@@ -118,14 +119,14 @@ def test_looking_around_is_reading(data: Path, statement: str) -> None:
 )
 def test_nothing_but_reading_is_possible(data: Path, statement: str) -> None:
     with pytest.raises(Refused, match=r"reading|one statement"):
-        query(data, statement)
-    assert query(data, "select count(*) as n from events") == [{"n": 2}]
+        query(configuration.read(None, data), statement)
+    assert query(configuration.read(None, data), "select count(*) as n from events") == [{"n": 2}]
 
 
 @pytest.mark.parametrize("statement", ["", "selec 1", "select nothing from events", "select * from nowhere", "select 1/'x'"])
 def test_a_wrong_statement_is_refused_in_one_line(data: Path, statement: str) -> None:
     with pytest.raises(Refused) as raised:
-        query(data, statement)
+        query(configuration.read(None, data), statement)
     assert "\n" not in str(raised.value)
 
 
