@@ -24,7 +24,8 @@ from loader.patches import Patch
 from loader.replay_messages import Account, Mark, Message
 from loader.replay_outcomes import Ready, count, outcome
 from loader.replay_preview import Preview
-from loader.replay_selection import Failure, Position, Selected, Selection, from_filters
+from loader.replay_selection import Failure, Position, Selection, from_filters
+from loader.replay_source import Source, open_source
 from loader.replay_state import Counts, PatchText, Progress, State, StateFile
 from loader.warehouses.ducklake_catalog import NoWarehouse
 
@@ -77,7 +78,7 @@ def resume(settings: Settings, replay_id: str, watcher: Watcher | None = None) -
         if works is None:
             raise ConfigurationError([Fault(str(settings.data.folder), "--resume", "the warehouse is gone")])
         patch = None if state.patch is None else patches.of_text(*state.patch)
-        state = state.settled(replay_trail.sent_by(replay_id, works.bus, works.selected.connection))
+        state = state.settled(replay_trail.sent_by(replay_id, works.bus, works.selected))
         progress = state.progress
         position = Position(datetime.fromisoformat(state.started), progress.after, progress.counts.selected)
         return _Replay(works, file, state, patch, watcher).run(position)
@@ -87,11 +88,11 @@ def preview(settings: Settings, selection: Selection = _EVERYTHING, patch: Patch
     """What `replay` would do now. Writes nothing."""
     found = Preview()
     try:
-        selected = Selected(settings.data.folder, selection)
+        selected = open_source(settings, selection)
     except NoWarehouse:
         return found
     with closing(selected):
-        held = replay_trail.on_the_way(open_bus(settings), selected.connection, patch is not None)
+        held = replay_trail.on_the_way(open_bus(settings), selected, patch is not None)
         for failure in selected.rows(Position()):
             found.add(failure, outcome(failure, patch, held))
     return found
@@ -100,14 +101,14 @@ def preview(settings: Settings, selection: Selection = _EVERYTHING, patch: Patch
 class _Works(NamedTuple):
     bus: Bus
     publisher: Publisher
-    selected: Selected
+    selected: Source
 
 
 @contextmanager
 def _opened(settings: Settings, selection: Selection) -> Iterator[_Works | None]:
     """None: there is no warehouse yet. Whoever holds the publisher is the only replay."""
     try:
-        selected = Selected(settings.data.folder, selection)
+        selected = open_source(settings, selection)
     except NoWarehouse:
         yield None
         return
@@ -138,7 +139,7 @@ class _Replay:
 
     def run(self, position: Position) -> Counts:
         selected = self._works.selected
-        held = replay_trail.on_the_way(self._works.bus, selected.connection, self._patch is not None)
+        held = replay_trail.on_the_way(self._works.bus, selected, self._patch is not None)
         if self._watcher is not None:
             self._watcher.begin(self._state.replay_id, selected.count(position))
         self._file.write(self._state)

@@ -72,7 +72,7 @@ class Session:
 
     def query(self, sql: str, **parameters: Parameter) -> list[Any]:
         """Rows (tuples that know their columns' names)."""
-        config = bigquery.QueryJobConfig(query_parameters=[_parameter(name, value) for name, value in parameters.items()])
+        config = bigquery.QueryJobConfig(query_parameters=query_parameters(parameters))
         with told("a query"):
             return list(
                 self._rest.query_and_wait(sql, job_config=config, location=self.place.location, retry=self._retry, api_timeout=60)
@@ -135,6 +135,10 @@ def reason_of(problem: Exception) -> str:
     errors = getattr(problem, "errors", None) or ()
     words = [error["reason"] for error in errors if isinstance(error, dict) and "reason" in error]
     return " ".join((type(problem).__name__, *words))
+
+
+def query_parameters(values: Mapping[str, Parameter]) -> list[Any]:
+    return [_parameter(name, value) for name, value in values.items()]
 
 
 def _parameter(name: str, value: Parameter) -> Any:
