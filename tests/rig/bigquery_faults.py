@@ -23,6 +23,10 @@ class Faults:
     """(status, reason) of the next changes of tables."""
     racing: list[Callable[[Any], None]] = field(default_factory=list)
     """Each is called with the table before a change is looked at: somebody else was faster."""
+    streaming_seconds: float = 0.0
+    """Rows cannot be changed for so long after they were streamed; half an hour in BigQuery itself."""
+    page_rows: int = 10_000
+    """Most rows of one answer to a query."""
     patches: int = 0
     queries: list[str] = field(default_factory=list)
     streams: int = 0

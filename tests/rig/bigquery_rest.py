@@ -6,10 +6,14 @@ import re
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+from urllib.parse import parse_qsl, urlsplit
 
 from bigquery_faults import Faults
-from bigquery_tables import Table, Tables, rest_value
+from bigquery_jobs import Jobs
+from bigquery_sql import QueryError
+from bigquery_tables import Table, Tables
 
+_QUERIES = re.compile(r"/bigquery/v2/projects/([^/]+)/(queries|jobs)(?:/([^/?]+))?$")
 _TABLES = re.compile(r"/bigquery/v2/projects/[^/]+/datasets/([^/?]+)(/tables)?(?:/([^/?]+))?")
 
 
@@ -17,7 +21,8 @@ class Rest:
     """`url` for the client's `api_endpoint`."""
 
     def __init__(self, dataset: str, tables: Tables, faults: Faults) -> None:
-        handler = type("Handler", (_Handler,), {"dataset": dataset, "tables": tables, "faults": faults})
+        jobs = Jobs(dataset, tables, faults)
+        handler = type("Handler", (_Handler,), {"dataset": dataset, "tables": tables, "faults": faults, "jobs": jobs})
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
         self.server.daemon_threads = True
         self.url = f"http://127.0.0.1:{self.server.server_port}"
@@ -27,6 +32,7 @@ class _Handler(BaseHTTPRequestHandler):
     dataset: str
     tables: Tables
     faults: Faults
+    jobs: Jobs
     protocol_version = "HTTP/1.1"
 
     def log_message(self, *_: Any) -> None:
@@ -41,12 +47,18 @@ class _Handler(BaseHTTPRequestHandler):
     def do_PATCH(self) -> None:
         self._serve(self._body())
 
+    def do_DELETE(self) -> None:
+        self._serve(None)
+
     def _body(self) -> Any:
         return json.loads(self.rfile.read(int(self.headers["Content-Length"])))
 
     def _serve(self, body: Any) -> None:
         with self.tables.lock:
-            status, answer = self._answer(body)
+            try:
+                status, answer = self._answer(body)
+            except QueryError as problem:
+                status, answer = _error(problem.status, problem.reason, problem.message)
         data = json.dumps(answer).encode()
         self.send_response(status)
         self.send_header("Content-Type", "application/json")
@@ -57,19 +69,34 @@ class _Handler(BaseHTTPRequestHandler):
     def _answer(self, body: Any) -> tuple[int, Any]:
         if self.faults.denied:
             return _error(403, "accessDenied")
-        if self.path.split("?")[0].endswith("/queries"):
-            return self._query(body)
-        match = _TABLES.match(self.path)
+        path, asked = urlsplit(self.path).path, dict(parse_qsl(urlsplit(self.path).query))
+        if (queries := _QUERIES.match(path)) is not None:
+            return self._job(queries[1], queries[2], queries[3], body, asked)
+        match = _TABLES.match(path)
         if match is None or match[1] != self.dataset:
             return _error(404, "notFound")
         if match[2] is None:
             return 200, {"datasetReference": {"projectId": "test", "datasetId": self.dataset}}
         if self.command == "POST":
             return self._create(body)
-        table = self.tables.tables.get(match[3] or "")
+        if match[3] is None:
+            return 200, {"kind": "bigquery#tableList", "tables": [_shown(table) for table in self.tables.tables.values()]}
+        return self._table(match[3], body)
+
+    def _table(self, name: str, body: Any) -> tuple[int, Any]:
+        table = self.tables.tables.get(name)
         if table is None:
             return _error(404, "notFound")
+        if self.command == "DELETE":
+            self.tables.drop(name)
+            return 200, {}
         return self._patch(table, body) if self.command == "PATCH" else (200, _shown(table))
+
+    def _job(self, project: str, kind: str, name: str | None, body: Any, asked: dict[str, str]) -> tuple[int, Any]:
+        if self.command == "POST":
+            return self.jobs.query(project, body) if kind == "queries" else self.jobs.insert(project, body)
+        assert name is not None
+        return self.jobs.results(project, name, asked) if kind == "queries" else self.jobs.get(project, name)
 
     def _create(self, body: Any) -> tuple[int, Any]:
         name = body["tableReference"]["tableId"]
@@ -101,19 +128,6 @@ class _Handler(BaseHTTPRequestHandler):
         table.etag += 1
         return 200, _shown(table)
 
-    def _query(self, body: Any) -> tuple[int, Any]:
-        self.faults.queries.append(body["query"])
-        parameters = {one["name"]: _parameter(one) for one in body.get("queryParameters", ())}
-        fields, rows = self.tables.query(body["query"], parameters)
-        answer: dict[str, Any] = {"jobComplete": True, "queryId": "q", "kind": "bigquery#queryResponse"}
-        if fields:
-            answer["schema"] = {"fields": fields}
-            answer["totalRows"] = str(len(rows))
-            answer["rows"] = [{"f": [{"v": rest_value(value)} for value in row]} for row in rows]
-        else:
-            answer["numDmlAffectedRows"] = "0"
-        return 200, answer
-
 
 def _shown(table: Table) -> Any:
     return {**table.resource, "etag": str(table.etag)}
@@ -121,13 +135,6 @@ def _shown(table: Table) -> Any:
 
 def _error(status: int, reason: str, message: str = "refused") -> tuple[int, Any]:
     return status, {"error": {"code": status, "message": message, "errors": [{"reason": reason, "message": message}]}}
-
-
-def _parameter(one: Any) -> Any:
-    kind, value = one["parameterType"]["type"], one["parameterValue"]
-    if kind == "ARRAY":
-        return [item["value"] for item in value["arrayValues"]]
-    return int(value["value"]) if kind == "INT64" else value["value"]
 
 
 def _shrinks(before: list[Any], after: list[Any]) -> str | None:

@@ -1,7 +1,8 @@
 """A stand-in for BigQuery that speaks its protocols, REST and gRPC, to Google's own client libraries; its faults are scripted.
 
 It keeps what the loader relies on: streams with offsets, etags, additive schema changes only, the size limit of a request, new
-columns that cannot be written at once. It runs the loader's queries by DuckDB, so their spelling is tested on BigQuery alone.
+columns that cannot be written at once, fresh rows that DML does not touch. Statements are read as BigQuery's SQL and run by
+DuckDB; one that begins with the comment "duckdb" is in DuckDB's own dialect.
 """
 
 import threading
@@ -19,7 +20,7 @@ PROJECT, DATASET = "test", "atomic"
 class BigQueryServer:
     def __init__(self, folder: Path) -> None:
         self.faults = Faults()
-        self._tables = Tables(folder)
+        self._tables = Tables(folder, self.faults)
         self._rest = Rest(DATASET, self._tables, self.faults)
         self._write = Write(self._tables, self.faults)
         self.endpoint, self.write_endpoint = self._rest.url, self._write.address
@@ -31,7 +32,7 @@ class BigQueryServer:
 
     def rows(self, sql: str) -> list[tuple[Any, ...]]:
         """Tables are named as they are: "SELECT … FROM `x.events`"."""
-        return self._tables.query(sql, {})[1]
+        return self._tables.query(sql).rows
 
     def close(self) -> None:
         self._rest.server.shutdown()

@@ -1,61 +1,44 @@
-"""What the stand-in for BigQuery keeps: tables with rows. Queries are run by DuckDB, respelled as far as the loader needs."""
+"""What the stand-in for BigQuery keeps: tables with rows, in DuckDB, which also runs what is asked of them."""
 
+import copy
 import json
-import re
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, timedelta
-from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import duckdb
+from bigquery_faults import Faults
+from bigquery_sql import AS_IT_IS, STORED, STREAMED, QueryError, Script, Statement, read, resolver
+from bigquery_values import as_json, columns, duck_type, field_of
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_DUCK = {
-    "STRING": "VARCHAR",
-    "INT64": "BIGINT",
-    "INTEGER": "BIGINT",
-    "FLOAT64": "DOUBLE",
-    "FLOAT": "DOUBLE",
-    "BOOL": "BOOLEAN",
-    "BOOLEAN": "BOOLEAN",
-    "TIMESTAMP": "TIMESTAMPTZ",
-    "DATE": "DATE",
-    "NUMERIC": "DECIMAL(38,9)",
-    "BIGNUMERIC": "DECIMAL(38,18)",
-    "JSON": "JSON",
-}
-_BACK = {"VARCHAR": "STRING", "BIGINT": "INTEGER", "INTEGER": "INTEGER", "DOUBLE": "FLOAT", "BOOLEAN": "BOOLEAN", "DATE": "DATE"}
-_SPELLING = [
-    (r"`[^`]*\.([A-Za-z_]+)`", r"\1"),
-    (r"\* EXCEPT \(", "* EXCLUDE ("),
-    (r"IN UNNEST\(@(\w+)\)", r"IN (SELECT unnest($\1))"),
-    (r"UNNEST\(b\.cells\) c", "unnest(b.cells) u(c)"),
-    (r"\bTIMESTAMP\(@(\w+)\)", r"$\1::TIMESTAMPTZ"),
-    (r"CURRENT_TIMESTAMP\(\)", "now()"),
-    (r"TIMESTAMP_SUB\((\S+), INTERVAL (\d+) DAY\)", r"(\1 - INTERVAL \2 DAY)"),
-    (r"@(\w+)", r"$\1"),
-]
+_MACROS = ("CREATE MACRO unix_micros(t) AS epoch_us(t)",)
 
 
 @dataclass
 class Table:
-    """`rows`: timestamps in microseconds, dates in days, decimals and JSON as text."""
+    """`arrived`: rows that DuckDB does not have yet, with when they came; `size`: bytes, roughly."""
 
     resource: dict[str, Any]
-    rows: list[dict[str, Any]] = field(default_factory=list)
+    arrived: list[tuple[float, dict[str, Any]]] = field(default_factory=list)
+    size: int = 0
     etag: int = 1
     writable: list[dict[str, Any]] = field(default_factory=list)
     """The schema as the Storage Write API knows it; behind for a while after a change."""
     catches_up: float = 0.0
+    stored: list[dict[str, Any]] | None = None
+    """The schema of what DuckDB has."""
 
     @property
     def fields(self) -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = self.resource["schema"]["fields"]
         return found
+
+    def add(self, rows: list[dict[str, Any]]) -> None:
+        now = time.time()
+        self.arrived += [(now, row) for row in rows]
 
     def writable_fields(self) -> list[dict[str, Any]]:
         if time.monotonic() >= self.catches_up:
@@ -63,127 +46,142 @@ class Table:
         return self.writable
 
 
+class Result(NamedTuple):
+    """`affected`: rows that a changing statement changed."""
+
+    kind: str
+    fields: list[dict[str, Any]]
+    rows: list[tuple[Any, ...]]
+    affected: int | None = None
+    bytes: int = 0
+
+
 class Tables:
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, faults: Faults) -> None:
         self.tables: dict[str, Table] = {}
         self.lock = threading.RLock()
+        self._faults = faults
         self._file = folder / "rows.ndjson"
         self._connection = duckdb.connect()
-        self._connection.execute("SET TimeZone = 'UTC'")
-        self._connection.execute("CREATE MACRO unix_micros(t) AS epoch_us(t)")
+        for statement in ("SET TimeZone = 'UTC'", f"CREATE SCHEMA {STORED}", *_MACROS):
+            self._connection.execute(statement)
+        self._views: dict[str, str] = {}
 
-    def query(self, sql: str, parameters: dict[str, Any]) -> tuple[list[dict[str, Any]], list[tuple[Any, ...]]]:
-        """(fields, rows as Python values). `INSERT … SELECT` is the only statement that changes anything."""
+    def query(
+        self,
+        sql: str,
+        parameters: Mapping[str, Any] | None = None,
+        dataset: str | None = None,
+        default: str | None = None,
+        dry: bool = False,
+        most_bytes: int | None = None,
+    ) -> Result:
+        """`dataset`, `default`: as in `bigquery_sql.resolver`. Raises QueryError."""
         with self.lock:
-            insert = re.match(r"INSERT INTO (`[^`]*`)\s*(?:\(([^)]*)\))?\s*(SELECT .*)", sql, re.S)
-            if insert is None:
-                return self._select(sql, parameters)
-            fields, rows = self._select(insert[3], parameters)
-            target = self.tables[insert[1].strip("`").split(".")[-1]]
-            names = [name.strip() for name in insert[2].split(",")] if insert[2] else [f["name"] for f in target.fields]
-            for row in rows:
-                kept = {name: _kept(value, about) for name, value, about in zip(names, row, fields, strict=True)}
-                target.rows.append({name: value for name, value in kept.items() if value is not None})
-            return [], []
+            try:
+                if sql.lstrip().startswith(AS_IT_IS):
+                    script = Script((Statement("SELECT", None, sql, frozenset()),), tuple(self.tables))
+                else:
+                    script = self._read(sql, dataset, default)
+                for name in script.tables:
+                    self._prepare(name)
+                size = sum(self._size(name) for name in script.tables)
+                if most_bytes is not None and size > most_bytes:
+                    text = f"Query exceeded limit for bytes billed: {most_bytes}. {size} or higher required."
+                    raise QueryError(text, "bytesBilledLimitExceeded")
+                return self._run(script, parameters or {}, dry)._replace(bytes=size)
+            except duckdb.Error as problem:
+                raise QueryError(str(problem).split("\n\n")[0].replace("\n", " ")) from problem
 
-    def _select(self, sql: str, parameters: dict[str, Any]) -> tuple[list[dict[str, Any]], list[tuple[Any, ...]]]:
-        for name in self._mentioned(sql):
-            self._materialise(name)
-        relation = self._connection.execute(_spelled(sql), parameters)
-        fields = [_field(name, kind) for name, kind, *_ in relation.description or ()]
-        return fields, relation.fetchall()
+    def _read(self, sql: str, dataset: str | None, default: str | None) -> Script:
+        def names(table: str) -> list[str]:
+            return [field["name"] for field in self.tables[table].fields]
 
-    def _mentioned(self, sql: str) -> list[str]:
-        """Tables first, then views that need them."""
-        found: list[str] = []
-        for name in re.findall(r"`[^`]*\.([A-Za-z_]+)`", sql):
-            if (view := self.tables[name].resource.get("view")) is not None:
-                found += self._mentioned(view["query"])
-            found.append(name)
-        return list(dict.fromkeys(found))
+        return read(sql, resolver(self.tables, dataset, default), names)
 
-    def _materialise(self, name: str) -> None:
-        table, run = self.tables[name], self._connection.execute
-        if (view := table.resource.get("view")) is not None:
-            run(f"CREATE OR REPLACE VIEW {name} AS {_spelled(view['query'])}")
+    def _run(self, script: Script, parameters: Mapping[str, Any], dry: bool) -> Result:
+        """All of it or, if a part fails, nothing."""
+        self._connection.execute("BEGIN")
+        result = Result(script.kind, [], [])
+        try:
+            for statement in script.statements:
+                if not statement.kind.endswith("_TRANSACTION"):
+                    result = self._one(statement, parameters, dry)._replace(kind=script.kind)
+        except BaseException:
+            self._connection.execute("ROLLBACK")
+            raise
+        self._connection.execute("ROLLBACK" if dry else "COMMIT")
+        return result
+
+    def _one(self, statement: Statement, parameters: Mapping[str, Any], dry: bool) -> Result:
+        given = {name: value for name, value in parameters.items() if name in statement.parameters}
+        if dry and statement.kind == "SELECT":
+            self._connection.execute(f"EXPLAIN {statement.sql}", given)
+            return Result(statement.kind, [], [])
+        relation = self._connection.execute(statement.sql, given)
+        if statement.kind == "SELECT":
+            fields = [field_of(name, kind) for name, kind, *_ in relation.description or ()]
+            return Result(statement.kind, fields, relation.fetchall())
+        rows = relation.fetchall()
+        if not statement.changes:
+            return Result(statement.kind, [], [], rows[0][0])
+        fresh = time.time() - self._faults.streaming_seconds
+        if any(streamed is not None and streamed > fresh for (streamed,) in rows):
+            text = f"UPDATE or DELETE statement over table {statement.target} would affect rows in the streaming buffer"
+            raise QueryError(f"{text}, which is not supported")
+        return Result(statement.kind, [], [], len(rows))
+
+    def _size(self, name: str) -> int:
+        view = self.tables[name].resource.get("view")
+        if view is None:
+            return self.tables[name].size
+        return sum(self._size(inner) for inner in self._read(view["query"], None, None).tables)
+
+    def _prepare(self, name: str) -> None:
+        """So that DuckDB has all of it."""
+        table = self.tables[name]
+        if (view := table.resource.get("view")) is None:
+            self._store(name, table)
             return
-        run(f"CREATE OR REPLACE TABLE {name} ({_columns(table.fields)})")
-        if table.rows:
-            self._file.write_text("\n".join(json.dumps(_shown(row, table.fields)) for row in table.rows))
-            read = ", ".join(f"'{f['name']}': '{_duck(f).replace('JSON', 'VARCHAR')}'" for f in table.fields)
-            source = f"read_json('{self._file}', format='newline_delimited', columns={{{read}}}, maximum_object_size=100000000)"
-            run(f"INSERT INTO {name} SELECT * FROM {source}")
+        script = self._read(view["query"], None, None)
+        for inner in script.tables:
+            self._prepare(inner)
+        if self._views.get(name) != script.statements[0].sql:
+            self._connection.execute(f"CREATE OR REPLACE VIEW {name} AS {script.statements[0].sql}")
+            self._views[name] = script.statements[0].sql
 
+    def _store(self, name: str, table: Table) -> None:
+        if table.stored != table.fields:
+            self._reshape(name, table)
+        if not table.arrived:
+            return
+        lines = [json.dumps({**as_json(row, table.fields), STREAMED: when}) for when, row in table.arrived]
+        table.arrived.clear()
+        table.size += sum(map(len, lines))
+        self._file.write_text("\n".join(lines))
+        kinds = {each["name"]: duck_type(each).replace("JSON", "VARCHAR") for each in table.fields} | {STREAMED: "DOUBLE"}
+        listed = ", ".join(f"'{column}': '{kind}'" for column, kind in kinds.items())
+        source = f"read_json('{self._file}', format='newline_delimited', columns={{{listed}}}, maximum_object_size=100000000)"
+        self._connection.execute(f"INSERT INTO {STORED}.{name} SELECT * FROM {source}")
 
-def _spelled(sql: str) -> str:
-    for theirs, ours in _SPELLING:
-        sql = re.sub(theirs, ours, sql)
-    return sql
+    def _reshape(self, name: str, table: Table) -> None:
+        """New columns; what is there moves into them."""
+        run, made = self._connection.execute, f"{STORED}.{name}"
+        run(f"CREATE OR REPLACE TABLE {STORED}.reshaped ({columns(table.fields)}, {STREAMED} DOUBLE)")
+        if table.stored is not None:
+            before = {each["name"].lower() for each in table.stored}
+            kept = [f'"{each["name"]}"' for each in table.fields if each["name"].lower() in before]
+            run(f"INSERT INTO {STORED}.reshaped BY NAME SELECT {', '.join([*kept, STREAMED])} FROM {made}")
+            run(f"DROP TABLE {made}")
+        run(f"ALTER TABLE {STORED}.reshaped RENAME TO {name}")
+        run(f"CREATE OR REPLACE VIEW {name} AS SELECT * EXCLUDE ({STREAMED}) FROM {made}")
+        table.stored = copy.deepcopy(table.fields)
+        self._views.clear()
 
-
-def _columns(fields: Iterable[dict[str, Any]]) -> str:
-    return ", ".join(f'"{f["name"]}" {_duck(f)}' for f in fields)
-
-
-def _duck(about: dict[str, Any]) -> str:
-    if about["type"] in ("RECORD", "STRUCT"):
-        kind = f"STRUCT({_columns(about['fields'])})"
-    else:
-        kind = _DUCK[about["type"]]
-    return f"{kind}[]" if about.get("mode") == "REPEATED" else kind
-
-
-def _shown(row: dict[str, Any], fields: Iterable[dict[str, Any]]) -> dict[str, Any]:
-    """As DuckDB reads it."""
-    return {f["name"]: _value(row[f["name"]], f) for f in fields if row.get(f["name"]) is not None}
-
-
-def _value(value: Any, about: dict[str, Any]) -> Any:
-    if type(value) is list:
-        return [_value(item, about) for item in value]
-    if about["type"] in ("RECORD", "STRUCT"):
-        return _shown(value, about["fields"])
-    if about["type"] == "TIMESTAMP":
-        return (_EPOCH + timedelta(microseconds=value)).isoformat()
-    return (date(1970, 1, 1) + timedelta(value)).isoformat() if about["type"] == "DATE" else value
-
-
-def _kept(value: Any, about: dict[str, Any]) -> Any:
-    """A result as it is stored."""
-    if type(value) is list:
-        return [_kept(item, about) for item in value]
-    if type(value) is dict:
-        return {f["name"]: _kept(value[f["name"]], f) for f in about["fields"] if value[f["name"]] is not None}
-    if isinstance(value, datetime):
-        return (value - _EPOCH) // timedelta(microseconds=1)
-    if isinstance(value, date):
-        return (value - date(1970, 1, 1)).days
-    return format(value, "f") if isinstance(value, Decimal) else value
-
-
-def _field(name: str, kind: Any) -> dict[str, Any]:
-    if kind.id == "list":
-        return {**_field(name, kind.children[0][1]), "mode": "REPEATED"}
-    if kind.id == "struct":
-        return {"name": name, "type": "RECORD", "mode": "NULLABLE", "fields": [_field(*inner) for inner in kind.children]}
-    spelled = str(kind)
-    if spelled.startswith("DECIMAL"):
-        said = "NUMERIC"
-    else:
-        said = "TIMESTAMP" if spelled.startswith("TIMESTAMP") else _BACK.get(spelled, spelled)
-    return {"name": name, "type": said, "mode": "NULLABLE"}
-
-
-def rest_value(value: Any) -> Any:
-    """As the REST interface sends it."""
-    if value is None:
-        return None
-    if type(value) is list:
-        return [{"v": rest_value(item)} for item in value]
-    if type(value) is dict:
-        return {"f": [{"v": rest_value(item)} for item in value.values()]}
-    if isinstance(value, datetime):
-        return str((value - _EPOCH) // timedelta(microseconds=1))
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return value.isoformat() if isinstance(value, date) else str(value)
+    def drop(self, name: str) -> None:
+        kind = "VIEW" if "view" in self.tables[name].resource else "TABLE"
+        if kind == "TABLE":
+            self._connection.execute(f"DROP TABLE IF EXISTS {STORED}.{name}")
+        self._connection.execute(f"DROP VIEW IF EXISTS {name}")
+        del self.tables[name]
+        self._views.clear()

@@ -128,7 +128,7 @@ class Write:
             answer = _error(code_pb2.INVALID_ARGUMENT)
             answer.row_errors = [types.RowError(index=at, code=types.RowError.RowErrorCode.FIELDS_ERROR) for at in refused]
             return answer
-        table.rows += made
+        table.add(made)
         stream.length += len(made)
         return types.AppendRowsResponse(append_result=types.AppendRowsResponse.AppendResult(offset=offset))
 
