@@ -84,17 +84,20 @@ class Selected:
 
     def _check(self, condition: str) -> None:
         """BigQuery's own parser decides what the text is. A guard against accidents: whoever runs the command may read all."""
+        kind = self._kind(f"(\n{condition}\n)")
+        if kind not in ("BOOL", "BOOLEAN"):
+            raise ConfigurationError([Fault(*_WHERE, f"it is not true or false, but {kind}")])
+        self._kind(_whole(condition))
+
+    def _kind(self, expression: str) -> str:
+        """Its type, where it stands for one column of a query."""
         try:
-            kind, columns = self._access.looked_at(f"SELECT {_whole(condition)} AS wanted FROM {self._failed}")
-            if kind == "SELECT" and [name for name, _ in columns] == ["wanted"]:
-                of_text, ((_, type_name),) = self._access.looked_at(f"SELECT (\n{condition}\n) AS wanted FROM {self._failed}")
-                kind = kind if of_text == kind else ""
+            statement, columns = self._access.looked_at(f"SELECT {expression} AS wanted FROM {self._failed}")
         except BigQueryRefused as problem:
             raise ConfigurationError([Fault(*_WHERE, str(problem))]) from None
-        if kind != "SELECT" or len(columns) != 1:
+        if statement != "SELECT" or [name for name, _ in columns] != ["wanted"]:
             raise ConfigurationError([Fault(*_WHERE, "it is more than one expression")])
-        if type_name not in ("BOOL", "BOOLEAN"):
-            raise ConfigurationError([Fault(*_WHERE, f"it is not true or false, but {type_name}")])
+        return columns[0][1]
 
     def _condition(self, position: Position) -> tuple[str, dict[str, Any]]:
         """(SQL, values of its parameters)."""

@@ -116,8 +116,8 @@ class Tables:
     def _one(self, statement: Statement, parameters: Mapping[str, Any], dry: bool) -> Result:
         given = {name: value for name, value in parameters.items() if name in statement.parameters}
         if dry and statement.kind == "SELECT":
-            self._connection.execute(f"EXPLAIN {statement.sql}", given)
-            return Result(statement.kind, [], [])
+            looked = self._connection.execute(f"SELECT * FROM ({statement.sql}) LIMIT 0", given)
+            return Result(statement.kind, [field_of(name, kind) for name, kind, *_ in looked.description or ()], [])
         relation = self._connection.execute(statement.sql, given)
         if statement.kind == "SELECT":
             fields = [field_of(name, kind) for name, kind, *_ in relation.description or ()]
