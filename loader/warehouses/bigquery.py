@@ -18,6 +18,7 @@ from loader.warehouses.bigquery_client import BigQueryRefused, BigQueryUnavailab
 from loader.warehouses.bigquery_duplicates import Duplicates, mark
 from loader.warehouses.bigquery_failed import FailedLog
 from loader.warehouses.bigquery_proto import decoded
+from loader.warehouses.bigquery_removals import Removals
 from loader.warehouses.bigquery_replays import ReplayLogs
 from loader.warehouses.bigquery_schema import UNNAMED, named
 from loader.warehouses.bigquery_state import Read, State
@@ -64,6 +65,7 @@ class BigQuery:
         self._replays = ReplayLogs(session)
         self._state = State(session)
         self._duplicates = Duplicates(session, known_events)
+        self._removals = Removals(session)
         self._logs = (self._failed.log, self._waiting.log, self._replays.replays, self._replays.events)
         self._tables = (self._events, *(each.table for each in self._logs), self._state.table)
         self._broken = True
@@ -163,7 +165,15 @@ class BigQuery:
             raise BigQueryUnavailable(f"waiting events cannot be read: {problem}") from problem
 
     def maintain(self) -> None:
-        """Nothing: BigQuery sees to its tables by itself."""
+        """What commands have removed is forgotten; BigQuery sees to its tables by itself."""
+        if self._broken or not self._removals.changed():
+            return
+        log.info("rows were removed from the warehouse; what is remembered of its tables is read again")
+        try:
+            self._read_logs()
+        except (BigQueryRefused, BigQueryUnavailable) as problem:
+            log.warning("it will be read before the next batch: %s", problem)
+            self._broken = True
 
     def close(self) -> None:
         for table in self._tables:
@@ -223,11 +233,14 @@ class BigQuery:
             since = standing.load_tstamp or self._duplicates.latest_load()
             self._note(change + 1, since, standing.positions, standing.read, Tally())
             self._duplicates.read(since, everything=at_start)
-            for part in (self._failed, self._waiting, self._replays):
-                part.read()
+            self._read_logs()
         except (BigQueryRefused, StreamGone, Late, RowErrors) as problem:
             raise BigQueryUnavailable(f"the warehouse cannot be opened: {problem}") from problem
         self._broken = False
+
+    def _read_logs(self) -> None:
+        for part in (self._failed, self._waiting, self._replays):
+            part.read()
 
     def _forget(self) -> None:
         """What was prepared for a batch and not written."""

@@ -1,5 +1,6 @@
 """`waiting_events` in BigQuery: events whose schema is missing, each with its line, kept as a log of changes."""
 
+from collections.abc import Collection
 from typing import NamedTuple
 
 from loader.ledger import Cell, Tally, event_cell
@@ -77,6 +78,22 @@ class WaitingLog:
 
     def take(self, schema: str, before: str | None, limit: int, max_bytes: int) -> list[Waiting]:
         """The oldest that wait for the schema, without removing them; at least one if there is any."""
+        while numbers := self._oldest(schema, before, limit, max_bytes):
+            query = (
+                f"SELECT number, why, line FROM {self.log.view} WHERE number >= @first AND number <= @last AND schema = @schema"
+            )
+            found = self._session.query(query, first=numbers[0], last=numbers[-1], schema=schema)
+            lines = {number: (why, line) for number, why, line in found}
+            self._forget_erased(numbers, lines.keys())
+            there = [number for number in numbers if number in lines]
+            if there:
+                return [
+                    Waiting(schema, lines[number][0], self._about[number].since, lines[number][1], {}, None, number)
+                    for number in there
+                ]
+        return []
+
+    def _oldest(self, schema: str, before: str | None, limit: int, max_bytes: int) -> list[int]:
         numbers: list[int] = []
         for number in sorted(self._about):
             about = self._about[number]
@@ -86,16 +103,15 @@ class WaitingLog:
             if numbers and (max_bytes < 0 or len(numbers) >= limit):
                 break
             numbers.append(number)
-        if not numbers:
-            return []
-        query = f"SELECT number, why, line FROM {self.log.view} WHERE number >= @first AND number <= @last AND schema = @schema"
-        found = self._session.query(query, first=numbers[0], last=numbers[-1], schema=schema)
-        lines = {number: (why, line) for number, why, line in found}
-        return [
-            Waiting(schema, lines[number][0], self._about[number].since, lines[number][1], {}, None, number)
-            for number in numbers
-            if number in lines
-        ]
+        return numbers
+
+    def _forget_erased(self, numbers: Collection[int], there: Collection[int]) -> None:
+        """Somebody else has taken rows away."""
+        gone = [number for number in numbers if number not in there]
+        for number in gone:
+            del self._about[number]
+        if gone:
+            self._sum()
 
     def _sum(self) -> None:
         self.waited = {}
