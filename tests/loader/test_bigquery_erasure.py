@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from bigquery_server import DATASET, PROJECT
+from replay_works import violation
 
 from backbone import badrow, thrift
 from backbone.payload import CollectorPayload
@@ -133,9 +134,10 @@ def test_what_was_removed_is_noted_in_one_with_the_removal_and_names_nobody(runn
 
 def test_older_versions_and_what_no_view_shows_any_more_go_too(running: Running, line: Any) -> None:
     """A failure that came twice, and one whose event has landed since."""
+    named = violation(EVENT).replace(b'"value": "pv"', f'"value": "pv"}}, {{"name": "uid", "value": "{WHO}"'.encode())
     for _ in range(2):
-        running.load(line(event_id=EVENT, event_fingerprint="f", user_id=WHO, br_cookies=2))
-    running.load(line(event_id=EVENT, event_fingerprint="f", user_id="anna"))
+        send(running, ("bad", named))
+    running.load(line(event_id=EVENT, user_id="anna"))
     assert sql(running, "SELECT count(*) FROM failed_events") == [(0,)]
     assert counted(running)["failed_events"] == 1
     assert "failed_events_log" in remembered(running, WHO)
