@@ -122,7 +122,8 @@ class Erasure:
         """Notes of replays that lead to rows of the person: mark → (event id, failure key, last change)."""
         ours = f"event_id IN (SELECT event_id FROM {self._access.quoted(EVENTS)} WHERE {self._theirs})"
         keys = " OR failure_key IN UNNEST(@failures)" if failures else ""
-        query = f"SELECT mark, MAX(event_id), MAX(failure_key), MAX(change) FROM {self._log(REPLAYED)} WHERE {ours}{keys} GROUP BY mark"
+        columns = "mark, MAX(event_id), MAX(failure_key), MAX(change)"
+        query = f"SELECT {columns} FROM {self._log(REPLAYED)} WHERE {ours}{keys} GROUP BY mark"
         given = {"failures": failures} if failures else {}
         return {mark: (event_id, key, change) for mark, event_id, key, change in self._query(query, **given)}
 
