@@ -33,9 +33,11 @@ _SHAPES: dict[str, Shape] = {
     "streams": ListOf(_TEXT),
     "cells": ListOf(Record(_CELL)),
 }
-"""`kind`: `opening` (streams were opened, nothing else) or `batch`. `positions`, `read`: JSON."""
+"""`kind`: `opening` (streams were opened, nothing else), `batch`; by maintenance `summary` (of batches: their cells) and
+`maintained`. `positions`, `read`: JSON."""
 _OPENING, _BATCH = "opening", "batch"
-_LOOKED_AT = 20
+OPENINGS = 20
+"""Of so many loaders that came last the streams are ended."""
 
 Read = dict[tuple[str, str], tuple[int, int]]
 """(log, stream) → records there before they were counted, records read since."""
@@ -108,7 +110,7 @@ class State:
     def _openings(self) -> list[tuple[str, list[str], int]]:
         """(session, streams, change), latest first."""
         columns = "session, streams, change"
-        query = f"SELECT {columns} FROM {self._quoted} WHERE kind = '{_OPENING}' ORDER BY change DESC LIMIT {_LOOKED_AT}"
+        query = f"SELECT {columns} FROM {self._quoted} WHERE kind = '{_OPENING}' ORDER BY change DESC LIMIT {OPENINGS}"
         return [(row[0], list(row[1]), row[2]) for row in self._session.query(query)]
 
     def _earlier_streams(self) -> list[str]:
