@@ -11,6 +11,7 @@ from backbone.locks import share
 from backbone.settings import Settings
 from loader.app import Loader
 from loader.settings import LoaderSettings, WarehouseSettings
+from loader.warehouses.gcp_extra import needing_gcp
 from loader.warehouses.protocol import Warehouse
 
 log = logging.getLogger("snowmelt.loader")
@@ -76,13 +77,10 @@ def _be_seen(settings: Settings) -> None:
 
 def _bigquery(own: LoaderSettings, keeping: WarehouseSettings, wait: Callable[[float], bool]) -> _Opened | None:
     """Tried until it works: permissions and quotas come back. `wait` is true when told to stop, which makes it None."""
-    try:
+    with needing_gcp():
         from loader.warehouses.bigquery import BigQuery
         from loader.warehouses.bigquery_access import place_of
         from loader.warehouses.bigquery_housekeeping import Housekeeping
-    except ModuleNotFoundError as problem:
-        fault = Fault("settings", "warehouse.kind", f"bigquery needs the extra gcp (pip install 'snowmelt[gcp]'): {problem.name}")
-        raise ConfigurationError([fault]) from problem
     place = place_of(keeping)
     between_batches = Housekeeping(keeping).between_batches
     pause = 1.0

@@ -6,6 +6,7 @@ from typing import Protocol
 from backbone.settings import Settings
 from loader.replay_selection import Failure, Position, Selected, Selection
 from loader.settings import WarehouseSettings
+from loader.warehouses.gcp_extra import needing_gcp
 
 
 class Source(Protocol):
@@ -32,7 +33,8 @@ def open_source(settings: Settings, selection: Selection) -> Source:
     """Raises NoWarehouse, TransientError, and ConfigurationError for a condition that is none."""
     keeping = settings.section("warehouse", WarehouseSettings)
     if keeping.kind == "bigquery":
-        from loader.warehouses.bigquery_selection import Selected as OfBigQuery
+        with needing_gcp():
+            from loader.warehouses.bigquery_selection import Selected as OfBigQuery
 
         return OfBigQuery(keeping, selection)
     return Selected(settings.data.folder, selection)

@@ -1,16 +1,22 @@
 """The warehouse in an erasure: the embedded one, whose writer is asked to do it; or BigQuery, where it is done from here."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
-from typing import NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
+from backbone.errors import TransientError
 from backbone.person import Person
 from backbone.settings import Settings
 from loader.maintenance import ERASE, commission
 from loader.settings import WarehouseSettings
 from loader.warehouses.ducklake_catalog import NoWarehouse, open_reader
 from loader.warehouses.ducklake_erasure import counted
+from loader.warehouses.gcp_extra import needing_gcp
+
+if TYPE_CHECKING:
+    from loader.warehouses.bigquery_erasure import Left
 
 Note = Callable[[str], None]
 
@@ -71,19 +77,21 @@ class Embedded:
 
 class OfBigQuery:
     def __init__(self, keeping: WarehouseSettings, person: Person) -> None:
-        from loader.warehouses.bigquery_access import open_access
-        from loader.warehouses.bigquery_erasure import Erasure
+        with needing_gcp():
+            from loader.warehouses.bigquery_access import open_access
+            from loader.warehouses.bigquery_erasure import Erasure
 
         self._access = open_access(keeping)
         self._erasure = Erasure(self._access, person)
 
     def counted(self) -> dict[str, int]:
-        return self._erasure.counted()
+        with _refusals_told():
+            return self._erasure.counted()
 
     def erase(self, patience: float, note: Note) -> list[Remainder]:
         """Waits for rows that BigQuery does not let go of yet, if that is possible within `patience`."""
         deadline = datetime.now(UTC) + timedelta(seconds=patience)
-        while left := self._erasure.erase():
+        while left := self._once():
             when = max(each.when for each in left)
             if when > deadline or when <= datetime.now(UTC):
                 break
@@ -91,6 +99,10 @@ class OfBigQuery:
             time.sleep(max(0.0, (when - datetime.now(UTC)).total_seconds()))
         late = "which BigQuery got too lately to let go of them"
         return [Remainder(each.place, f"{each.rows:,} in {each.place}, {late}", each.when) for each in left]
+
+    def _once(self) -> "list[Left]":
+        with _refusals_told():
+            return self._erasure.erase()
 
     def remarks(self) -> list[str]:
         from loader.warehouses.bigquery_access import FAIL_SAFE_DAYS
@@ -102,3 +114,14 @@ class OfBigQuery:
             f" travel), and Google can bring them back until {last:%Y-%m-%d} (fail-safe). Snapshots and copies of tables are as"
             " they were."
         ]
+
+
+@contextmanager
+def _refusals_told() -> Iterator[None]:
+    """What BigQuery refuses, such as a change while somebody else changes the same table, may be tried again."""
+    from loader.warehouses.bigquery_client import BigQueryRefused
+
+    try:
+        yield
+    except BigQueryRefused as problem:
+        raise TransientError(f"{problem}; what is done stays done, run the command again") from None

@@ -54,10 +54,13 @@ def _maintain_bigquery(settings: "Settings", backup: Path | None) -> None:
     from contextlib import closing
 
     from loader.settings import WarehouseSettings
-    from loader.warehouses.bigquery_access import open_access
-    from loader.warehouses.bigquery_client import BigQueryRefused
-    from loader.warehouses.bigquery_maintenance import maintain
     from loader.warehouses.ducklake_catalog import NoWarehouse
+    from loader.warehouses.gcp_extra import needing_gcp
+
+    with needing_gcp():
+        from loader.warehouses.bigquery_access import open_access
+        from loader.warehouses.bigquery_client import BigQueryRefused
+        from loader.warehouses.bigquery_maintenance import maintain
 
     if backup is not None:
         raise _no_copies("--backup")

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from bigquery_age import age
 from bigquery_server import DATASET, PROJECT
 from replay_works import violation
 
@@ -167,7 +168,7 @@ def test_waiting_rows_and_notes_of_replays_go_too(running: Running, line: Any) -
 def test_fresh_rows_are_left_and_it_is_told_from_when_they_can_go(running: Running, line: Any) -> None:
     running.load(line(user_id=WHO, app_id="old"))
     send(running, ("bad", failed_event(uid=WHO)))
-    age(running, 3600)
+    age(running.subject.server, 3600 / 86_400)
     running.load(line(user_id=WHO, app_id="fresh"))
     send(running, ("bad", failed_event(uid=WHO)))
     running.subject.server.faults.streaming_seconds = 1800.0
@@ -186,7 +187,7 @@ def test_fresh_rows_are_left_and_it_is_told_from_when_they_can_go(running: Runni
 
 def test_rows_that_are_held_for_longer_are_told_as_such(running: Running, line: Any) -> None:
     running.load(line(user_id=WHO, app_id="fresh"))
-    age(running, 3600)
+    age(running.subject.server, 3600 / 86_400)
     running.subject.server.faults.streaming_seconds = 5400.0
     (left,) = erased(running)
     assert timedelta(minutes=29) < left.when - datetime.now(UTC) < timedelta(minutes=32), "an hour ago, and 91 minutes"
@@ -194,7 +195,7 @@ def test_rows_that_are_held_for_longer_are_told_as_such(running: Running, line: 
 
 def test_what_a_fresh_note_of_a_replay_leads_to_stays_until_the_note_can_go(running: Running, line: Any) -> None:
     running.load(line(user_id=WHO, event_id=EVENT))
-    age(running, 7200)
+    age(running.subject.server, 7200 / 86_400)
     mark = {"failure_key": "k", "attempts": 0, "replay_id": "r", "event_id": EVENT}
     send(running, ("replayed", json.dumps(mark).encode()))
     running.subject.server.faults.streaming_seconds = 1800.0
@@ -235,20 +236,3 @@ def test_erasing_who_is_not_there_changes_nothing(running: Running, line: Any, u
     assert erased(running, person(user, "x")) == []
     assert sql(running, "SELECT count(*) FROM events") == [(2,)]
     assert sql(running, "SELECT count(*) FROM failed_events") == [(1,)]
-
-
-def age(running: Running, seconds: float) -> None:
-    """What is there now has been there for longer."""
-    sql(running, "SELECT 1")
-    server = running.subject.server
-    for name, table in server.tables.items():
-        if "view" in table.resource:
-            continue
-        server.rows(f"SELECT 1 FROM `x.{name}`")
-        run = server._tables._connection.execute
-        run(f"UPDATE stored.{name} SET _streamed_at = _streamed_at - {seconds}")
-        names = {field["name"] for field in table.fields}
-        if "load_tstamp" in names and name != "loader_batches":
-            run(f"UPDATE stored.{name} SET load_tstamp = load_tstamp - to_seconds({seconds})")
-        if "change" in names and name != "loader_batches":
-            run(f"UPDATE stored.{name} SET change = change - {int(seconds * 1e6)}")
