@@ -104,6 +104,9 @@ class BigQuery:
     def store(self, batch: Batch) -> Stored:
         """Columns stay where rows are refused."""
         self._resume()
+        if self._failed.knows(batch) or batch.taken:
+            self._heed_removals(at_once=True)
+            self._waiting.check(batch)
         before = [table.stream.offset for table in self._tables if table.stream is not None]
         try:
             return self._store(batch)
@@ -166,14 +169,8 @@ class BigQuery:
 
     def maintain(self) -> None:
         """What commands have removed is forgotten; BigQuery sees to its tables by itself."""
-        if self._broken or not self._removals.changed():
-            return
-        log.info("rows were removed from the warehouse; what is remembered of its tables is read again")
-        try:
-            self._read_logs()
-        except (BigQueryRefused, BigQueryUnavailable) as problem:
-            log.warning("it will be read before the next batch: %s", problem)
-            self._broken = True
+        if not self._broken:
+            self._heed_removals()
 
     def close(self) -> None:
         for table in self._tables:
@@ -237,6 +234,20 @@ class BigQuery:
         except (BigQueryRefused, StreamGone, Late, RowErrors) as problem:
             raise BigQueryUnavailable(f"the warehouse cannot be opened: {problem}") from problem
         self._broken = False
+
+    def _heed_removals(self, at_once: bool = False) -> None:
+        """Commands take rows away. `at_once`: the batch is about to rely upon some. Raises BigQueryUnavailable then."""
+        if not self._removals.changed(at_once):
+            return
+        log.info("rows were removed from the warehouse; what is remembered of its tables is read again")
+        self._broken = True  # until that is done
+        try:
+            self._read_logs()
+            self._broken = False
+        except (BigQueryRefused, BigQueryUnavailable) as problem:
+            log.warning("it will be read before the next batch: %s", problem)
+            if at_once:
+                raise BigQueryUnavailable(f"what was removed is not known: {problem}") from problem
 
     def _read_logs(self) -> None:
         for part in (self._failed, self._waiting, self._replays):

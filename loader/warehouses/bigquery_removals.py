@@ -61,9 +61,9 @@ class Removals:
         self._seen = self._state()
         self._next = time.monotonic() + _LOOK
 
-    def changed(self) -> bool:
-        """Whether rows were removed since the last time this was true; looks every few seconds."""
-        if time.monotonic() < self._next:
+    def changed(self, at_once: bool = False) -> bool:
+        """Whether rows were removed since the last time this was true; looks every few seconds, or `at_once`."""
+        if time.monotonic() < self._next and not at_once:
             return False
         self._next = time.monotonic() + _LOOK
         try:

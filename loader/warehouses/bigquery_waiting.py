@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from loader.ledger import Cell, Tally, event_cell
 from loader.warehouses.bigquery_atomic import ATOMIC_SHAPES
-from loader.warehouses.bigquery_client import Session
+from loader.warehouses.bigquery_client import BigQueryUnavailable, Session
 from loader.warehouses.bigquery_log import Log
 from loader.warehouses.bigquery_proto import moment_text
 from loader.warehouses.protocol import WAITING_COLUMNS, Batch, Leaf, Row, Shape, Waited, Waiting
@@ -60,6 +60,11 @@ class WaitingLog:
             for row, waiting in zip(rows, batch.waiting, strict=True)
         }
         self.log.put(rows)
+
+    def check(self, batch: Batch) -> None:
+        """Raises BigQueryUnavailable when events that it is made of were taken away meanwhile: it is made anew, without them."""
+        if any(number not in self._about for number in batch.taken):
+            raise BigQueryUnavailable("events that waited were erased meanwhile")
 
     def stored(self, batch: Batch) -> tuple[int, int]:
         """The batch is noted as stored: (events that wait since then, events that wait no longer)."""

@@ -236,3 +236,31 @@ def test_erasing_who_is_not_there_changes_nothing(running: Running, line: Any, u
     assert erased(running, person(user, "x")) == []
     assert sql(running, "SELECT count(*) FROM events") == [(2,)]
     assert sql(running, "SELECT count(*) FROM failed_events") == [(1,)]
+
+
+def test_what_the_loader_has_in_hand_while_it_is_erased_does_not_come_back(
+    running: Running, line: Any, schemas: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A waiting event it has just taken, and a failure whose event lands before the loader would have looked."""
+    monkeypatch.setattr(bigquery_removals, "_LOOK", 3600.0)
+    running.subject.again()
+    running.loader = running.open()
+    missing = "iglu:com.acme/not_there_yet/jsonschema/1-0-0"
+    running.load(line(user_id=WHO, entities=[(missing, {})]), line(user_id="anna", entities=[(missing, {})]))
+    send(running, ("failed", line(event_id=EVENT, user_id=WHO)))
+    schemas.put(missing)
+    take = running.subject.warehouse.waiting_for
+
+    def erased_meanwhile(*asked: Any) -> Any:
+        found = take(*asked)
+        erased(running)
+        return found
+
+    with monkeypatch.context() as patched:
+        patched.setattr(running.subject.warehouse, "waiting_for", erased_meanwhile)
+        running.load(until=lambda: not running.subject.warehouse.waiting())
+    running.load(line(event_id=EVENT, user_id="bert"))
+    assert sql(running, "SELECT user_id FROM events ORDER BY 1") == [("anna",), ("bert",)]
+    counts = "sum(failed) + sum(incomplete) - sum(recovered), sum(parked) - sum(unparked), sum(loaded)"
+    assert sql(running, f"SELECT {counts} FROM loader_ledger") == [(1, 1, 2)], "both of which were removed"
+    assert remembered(running, WHO) == []
