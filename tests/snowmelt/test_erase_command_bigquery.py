@@ -94,6 +94,15 @@ def test_events_on_their_way_come_first_whoever_loads_them(works: Works) -> None
     assert "has not read what is on the bus within 1 s" in str(done.exception)
 
 
+def test_offline_it_has_them_loaded_by_a_loader_of_its_own(works: Works) -> None:
+    works.send(("enriched", line(WHO)), ("enriched", line("anna", ID.replace("0f", "1f"))))
+    done = typed(works, "erase", "--user-id", WHO, "--yes", "--offline", "--wait", "60")
+    assert done.exit_code == 0, done.output
+    assert ["events", "1", "0"] in [part.split() for part in done.output.splitlines()]
+    assert works.sql("SELECT user_id FROM events") == [("anna",)]
+    assert works.sql('SELECT table_name, "rows" FROM loader_removals') == [("events", 1)]
+
+
 def test_pubsub_is_not_looked_into_and_that_is_said(works: Works) -> None:
     works.send(("enriched", line(WHO)))
     works.load()
