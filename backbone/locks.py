@@ -2,7 +2,10 @@
 
 import fcntl
 import os
+import time
 from pathlib import Path
+
+_LOOKS, _PAUSE = 20, 0.01
 
 
 def held(path: Path) -> bool:
@@ -18,3 +21,19 @@ def held(path: Path) -> bool:
     finally:
         os.close(handle)
     return False
+
+
+def share(path: Path) -> int:
+    """Holds it together with others who share it, until the handle that is returned is closed. Raises OSError."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+    for attempt in range(_LOOKS):
+        try:
+            fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            break
+        except OSError:  # perhaps somebody just looks whether it is held
+            if attempt + 1 == _LOOKS:
+                os.close(handle)
+                raise
+            time.sleep(_PAUSE)
+    return handle

@@ -5,10 +5,10 @@ from typing import Any, NamedTuple
 
 from backbone.badrow import Processor
 from backbone.bus.protocol import Record
-from loader import badrows, failed_events
+from loader import badrows, failed_events, oversized
 from loader.enriched import EnrichedEvent, Unreadable, parse
 from loader.waiting import Parking, waiting_for_column
-from loader.warehouses.protocol import Batch, Row
+from loader.warehouses.protocol import Batch, Row, TooLarge
 
 
 class Built(NamedTuple):
@@ -34,12 +34,17 @@ class Built(NamedTuple):
         for at, reason in rows:
             event = parse(self.lines[at].encode("utf-8", "replace"))
             assert isinstance(event, EnrichedEvent)
-            self.fail(event, badrows.runtime_error(self.maker, reason, event))
+            if isinstance(reason, TooLarge):
+                self.batch.failed.append(oversized.of_event(self.maker, reason, event, self.batch.load_tstamp))
+            else:
+                self.fail(event, badrows.runtime_error(self.maker, reason, event))
         self.batch.rows[:] = [row for at, row in enumerate(self.batch.rows) if at not in reasons]
         self.lines[:] = [line for at, line in enumerate(self.lines) if at not in reasons]
 
     def defer(self, rows: Sequence[int]) -> None:
-        """Moves rows that the warehouse cannot write yet to the events that wait."""
+        """Moves rows that the warehouse cannot write yet to the events that wait. Raises NoRoom."""
+        if not self.batch.taken:  # those that have been waiting may go on
+            self.parking.make_room(sum(len(self.lines[at].encode("utf-8", "replace")) for at in rows))
         for at in rows:
             event = parse(self.lines[at].encode("utf-8", "replace"))
             assert isinstance(event, EnrichedEvent)

@@ -8,9 +8,11 @@ from backbone import cloud_run, health, stopping
 from backbone.bus import open_bus
 from backbone.errors import ConfigurationError, Fault, TransientError
 from backbone.iglu import build_resolver
+from backbone.locks import share
 from backbone.settings import Settings
 from loader.app import Loader
 from loader.settings import LoaderSettings, WarehouseSettings
+from loader.warehouses.gcp_extra import needing_gcp
 from loader.warehouses.protocol import Warehouse
 
 log = logging.getLogger("snowmelt.loader")
@@ -29,7 +31,12 @@ def run(settings: Settings) -> int:
     health.serve(settings.service, stop)
     resolver = build_resolver(settings.iglu)
     try:
-        opened = _bigquery(own, keeping, stop.wait) if keeping.kind == "bigquery" else _embedded(settings, own, keeping)
+        if keeping.kind == "bigquery":
+            if settings.bus.kind == "log":
+                _be_seen(settings)
+            opened = _bigquery(own, keeping, stop.wait)
+        else:
+            opened = _embedded(settings, own, keeping)
         if opened is None:
             return 0
         warehouse, between_batches, name = opened
@@ -62,21 +69,29 @@ def _embedded(settings: Settings, own: LoaderSettings, keeping: WarehouseSetting
     return warehouse, Maintenance(warehouse, folder, keeping).between_batches, str(folder)
 
 
+def _be_seen(settings: Settings) -> None:
+    """Commands that need the bus read look by the lock whether a loader runs; this one lets others run beside it."""
+    from loader.warehouses.ducklake_catalog import LOCK
+
+    try:
+        share(settings.data.warehouse / LOCK)
+    except OSError:
+        fault = Fault(str(settings.data.folder), "", "another loader reads this bus, into the embedded warehouse")
+        raise ConfigurationError([fault]) from None
+
+
 def _bigquery(own: LoaderSettings, keeping: WarehouseSettings, wait: Callable[[float], bool]) -> _Opened | None:
     """Tried until it works: permissions and quotas come back. `wait` is true when told to stop, which makes it None."""
-    if not keeping.project or not keeping.dataset:
-        raise ConfigurationError([Fault("settings", "warehouse", "kind bigquery needs project and dataset")])
-    try:
+    with needing_gcp():
         from loader.warehouses.bigquery import BigQuery
-        from loader.warehouses.bigquery_client import Place
-    except ModuleNotFoundError as problem:
-        fault = Fault("settings", "warehouse.kind", f"bigquery needs the extra gcp (pip install 'snowmelt[gcp]'): {problem.name}")
-        raise ConfigurationError([fault]) from problem
-    place = Place(keeping.project, keeping.dataset, keeping.location, keeping.endpoint, keeping.write_endpoint)
+        from loader.warehouses.bigquery_access import place_of
+        from loader.warehouses.bigquery_housekeeping import Housekeeping
+    place = place_of(keeping)
+    between_batches = Housekeeping(keeping).between_batches
     pause = 1.0
     while True:
         try:
-            return BigQuery(place, own.known_events), lambda: None, f"BigQuery, {place}"
+            return BigQuery(place, own.known_events), between_batches, f"BigQuery, {place}"
         except TransientError as problem:
             log.warning("the warehouse cannot be opened, tried again in %.0f s: %s", pause, problem)
         if wait(pause):

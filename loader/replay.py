@@ -19,12 +19,13 @@ from backbone.bus import open_bus
 from backbone.bus.protocol import Bus, Publisher, Stream
 from backbone.errors import BusUnavailable, ConfigurationError, Fault, TransientError
 from backbone.settings import Settings
-from loader import patches, replay_messages, replay_trail
+from loader import patches, replay_messages, replay_trail, replay_unheard
 from loader.patches import Patch
 from loader.replay_messages import Account, Mark, Message
 from loader.replay_outcomes import Ready, count, outcome
 from loader.replay_preview import Preview
-from loader.replay_selection import Failure, Position, Selected, Selection, from_filters
+from loader.replay_selection import Failure, Position, Selection, from_filters
+from loader.replay_source import Source, open_source
 from loader.replay_state import Counts, PatchText, Progress, State, StateFile
 from loader.warehouses.ducklake_catalog import NoWarehouse
 
@@ -56,12 +57,15 @@ def replay(
 ) -> Counts:
     """Sends failed events again.
 
-    Raises ConfigurationError for a condition that is none, TransientError when bus or warehouse do not answer, AnotherReplay.
+    Raises ConfigurationError for a condition that is none, TransientError when bus or warehouse do not answer, AnotherReplay,
+    Unheard.
     """
     state = _begun(selection, patch)
     with _opened(settings, selection) as works:
         if works is None or not works.selected.count(Position()):
             return Counts()
+        if works.told is None:
+            replay_unheard.check(settings.data.folder, works.selected)
         file = StateFile(settings.data.folder, state.replay_id)
         return _Replay(works, file, state, patch, watcher).run(Position())
 
@@ -77,7 +81,7 @@ def resume(settings: Settings, replay_id: str, watcher: Watcher | None = None) -
         if works is None:
             raise ConfigurationError([Fault(str(settings.data.folder), "--resume", "the warehouse is gone")])
         patch = None if state.patch is None else patches.of_text(*state.patch)
-        state = state.settled(replay_trail.sent_by(replay_id, works.bus, works.selected.connection))
+        state = state.settled(replay_trail.sent_by(replay_id, works.told, works.selected))
         progress = state.progress
         position = Position(datetime.fromisoformat(state.started), progress.after, progress.counts.selected)
         return _Replay(works, file, state, patch, watcher).run(position)
@@ -87,38 +91,58 @@ def preview(settings: Settings, selection: Selection = _EVERYTHING, patch: Patch
     """What `replay` would do now. Writes nothing."""
     found = Preview()
     try:
-        selected = Selected(settings.data.folder, selection)
+        selected = open_source(settings, selection)
     except NoWarehouse:
         return found
     with closing(selected):
-        held = replay_trail.on_the_way(open_bus(settings), selected.connection, patch is not None)
+        held = replay_trail.on_the_way(_told(settings), selected, patch is not None)
         for failure in selected.rows(Position()):
             found.add(failure, outcome(failure, patch, held))
     return found
 
 
 class _Works(NamedTuple):
-    bus: Bus
+    told: Bus | None
+    """As in `replay_trail`."""
     publisher: Publisher
-    selected: Selected
+    selected: Source
 
 
 @contextmanager
 def _opened(settings: Settings, selection: Selection) -> Iterator[_Works | None]:
-    """None: there is no warehouse yet. Whoever holds the publisher is the only replay."""
+    """None: there is no warehouse yet. Only one replay gets in."""
     try:
-        selected = Selected(settings.data.folder, selection)
+        selected = open_source(settings, selection)
     except NoWarehouse:
         yield None
         return
-    with closing(selected):
-        bus = open_bus(settings)
-        try:
-            publisher = bus.publisher(PRODUCER)
-        except BusUnavailable:
-            raise AnotherReplay from None
-        with closing(publisher):
-            yield _Works(bus, publisher, selected)
+    with closing(selected), _alone(settings), closing(_publisher(settings)) as publisher:
+        yield _Works(_told(settings), publisher, selected)
+
+
+def _publisher(settings: Settings) -> Publisher:
+    """Of the embedded log, whoever holds it is the only one."""
+    try:
+        return open_bus(settings).publisher(PRODUCER)
+    except BusUnavailable:
+        if settings.bus.kind == "pubsub":
+            raise
+        raise AnotherReplay from None
+
+
+@contextmanager
+def _alone(settings: Settings) -> Iterator[None]:
+    if settings.bus.kind != "pubsub":
+        yield
+        return
+    with replay_unheard.alone(settings.data.folder) as free:
+        if not free:
+            raise AnotherReplay
+        yield
+
+
+def _told(settings: Settings) -> Bus | None:
+    return None if settings.bus.kind == "pubsub" else open_bus(settings)
 
 
 class _Replay:
@@ -138,7 +162,7 @@ class _Replay:
 
     def run(self, position: Position) -> Counts:
         selected = self._works.selected
-        held = replay_trail.on_the_way(self._works.bus, selected.connection, self._patch is not None)
+        held = replay_trail.on_the_way(self._works.told, selected, self._patch is not None)
         if self._watcher is not None:
             self._watcher.begin(self._state.replay_id, selected.count(position))
         self._file.write(self._state)

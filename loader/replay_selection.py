@@ -103,12 +103,28 @@ class Selected:
             for row in rows:
                 yield Failure(*row)
 
+    def positions(self) -> dict[str, int]:
+        return dict(self.connection.execute("SELECT log, position FROM loader_positions").fetchall())
+
+    def awaiting(self) -> set[str]:
+        query = "SELECT failure_key FROM replayed_events JOIN failed_events USING (failure_key) WHERE sent_tstamp > load_tstamp"
+        return self._noted(query)
+
+    def sent_by(self, replay_id: str) -> set[str]:
+        return self._noted("SELECT failure_key FROM replayed_events WHERE replay_id = ?", replay_id)
+
     def close(self) -> None:
         self.connection.close()
 
+    def _noted(self, query: str, *values: str) -> set[str]:
+        """Nothing before a loader of this version has run."""
+        table = "SELECT 1 FROM duckdb_tables() WHERE database_name = 'lake' AND table_name = 'replayed_events'"
+        if self.connection.execute(table).fetchone() is None:
+            return set()
+        return {key for (key,) in self.connection.execute(query, list(values)).fetchall()}
+
     def _left(self, position: Position) -> int | None:
-        limit = self._selection.limit
-        return None if limit is None else max(0, limit - position.taken)
+        return left(self._selection, position)
 
     def _run(self, query: str, values: list[Any]) -> duckdb.DuckDBPyConnection:
         try:
@@ -128,6 +144,11 @@ class Selected:
             return problem
         told = f"it fails on the data of a row ({type(problem).__name__}); try_cast gives null instead"
         return ConfigurationError([Fault("command line", "--where", told)])
+
+
+def left(selection: Selection, position: Position) -> int | None:
+    """How many may still be taken, if that is limited."""
+    return None if selection.limit is None else max(0, selection.limit - position.taken)
 
 
 def _condition(selection: Selection, position: Position) -> tuple[str, list[Any]]:

@@ -64,8 +64,8 @@ class WarehouseSettings(Section):
     max_fields: Annotated[int, Field(ge=200)] = 10_000
     """Most fields of `events`, nested ones counted (BigQuery's own limit); data that needs more goes to the column `overflow`."""
     maintenance_hours: Annotated[float, Field(gt=0)] = 24.0
-    """How often the loader merges files, drops what is older than allowed, and makes a copy."""
+    """How often the loader drops what is older than allowed; in the embedded warehouse it also merges files and makes a copy."""
     backup: Path | None = None
-    """Folder for copies of the warehouse, best on another disk; unset: no copies."""
+    """Folder for copies of the embedded warehouse, best on another disk; unset: no copies."""
     backups_kept: Annotated[int, Field(ge=1)] = 7
     """How many copies are kept; their data files are shared."""

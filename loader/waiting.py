@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
 from backbone.column_names import Kind
+from backbone.errors import TransientError
 from backbone.iglu.resolver import Schema
 from backbone.selfdescribing import SchemaKey, parse_key
 from loader.enriched import EnrichedEvent
@@ -41,6 +42,10 @@ def missing(event: EnrichedEvent, ways: Ways, failures: int) -> Unresolved | Non
     return unknown[0] if unknown and len(unknown) == failures else None
 
 
+class NoRoom(TransientError):
+    """No more events may wait."""
+
+
 class Parking:
     """For one batch. `room`: bytes that may still be added to what waits."""
 
@@ -52,6 +57,14 @@ class Parking:
     def came(self, event: EnrichedEvent, waiting: Waiting) -> None:
         """The event has been waiting already; it may go on, room or not."""
         self._came[id(event)] = waiting
+
+    def make_room(self, size: int) -> None:
+        """Raises NoRoom."""
+        if size > self._room:
+            raise NoRoom(
+                "events whose columns cannot be written yet have no room to wait (loader.waiting_bytes); their batch does"
+            )
+        self._room -= size
 
     def park(self, event: EnrichedEvent, unresolved: Unresolved | None, batch: Batch) -> bool:
         """Whether the event waits now. If not, it is to fail."""

@@ -85,7 +85,7 @@ def _in_ducklake(settings: Settings, event_id: str) -> Landed | None:
     times = "epoch_us(collector_tstamp) c, epoch_us(etl_tstamp) e, epoch_us(load_tstamp) l"
     for table, why in (("events", "null"), ("failed_events", "coalesce(reason, kind, '')")):
         statement = f"select {times}, {why} w from {table} where event_id = '{event_id}'"
-        for row in query(settings.data.folder, statement):
+        for row in query(settings, statement):
             return _landed(row["c"], row["e"], row["l"], row["w"])
     return None
 

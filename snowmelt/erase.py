@@ -2,7 +2,6 @@
 
 import sys
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -50,7 +49,7 @@ def command(
         return
     flags = [*(["--data", str(data)] if data else []), *(["--config", str(config)] if config else [])]
     outcome = erasure.run(offline, flags, lambda found: _sure(found, yes))
-    _report(outcome, settings)
+    _report(outcome)
     raise typer.Exit(0 if outcome.clean else 1)
 
 
@@ -92,19 +91,12 @@ def _table(before: Mapping[str, int], after: Mapping[str, int] | None = None) ->
         print(f"{place:<16}{before[place]:>12,}" + (f"{after.get(place, 0):>12,}" if after is not None else ""))
 
 
-def _report(outcome: "Outcome", settings: "Settings") -> None:
-    from loader.settings import WarehouseSettings
-
+def _report(outcome: "Outcome") -> None:
     _table(outcome.before, outcome.after)
-    print(f"{outcome.purged:,} records of the bus were removed: all that enricher and loader had read, whoever's they were.")
-    for place, count in outcome.after.items():
-        if count:
-            print(f"Left: {count:,} in {place}. Run the command again.")
-    for what in outcome.left:
-        print(f"Left: {what}. Run the command again.")
-    backup: Path | None = settings.section("warehouse", WarehouseSettings).backup
-    if backup is not None:
-        print(f"Copies of the warehouse in {backup} are as they were: the person is in them until they are removed.")
+    if outcome.purged is not None:
+        print(f"{outcome.purged:,} records of the bus were removed: all that enricher and loader had read, whoever's they were.")
+    for line in (*outcome.told(), *outcome.remarks):
+        print(line)
 
 
 def _note(text: str) -> None:

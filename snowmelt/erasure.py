@@ -2,115 +2,84 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from pathlib import Path
 
-from backbone.belonging import in_record
-from backbone.bus.purging import ends, purge, stored
 from backbone.person import Person
 from backbone.settings import Settings
-from loader.maintenance import ERASE, commission
 from loader.replay_state import files_naming
-from loader.settings import WarehouseSettings
-from loader.warehouses.ducklake_catalog import NoWarehouse, open_reader
-from loader.warehouses.ducklake_erasure import counted
-from snowmelt.catching_up import READS, Backlog, Unread, running
+from snowmelt.erasure_buses import Through, bus_of
+from snowmelt.erasure_warehouses import Remainder, warehouse_of
 
 Note = Callable[[str], None]
-BUS = "bus"
 
 
 @dataclass(slots=True)
 class Outcome:
-    """Rows and bus records by place. `left`: what could not be cleaned, in words."""
+    """Rows and bus records by place. `left`: what could not be cleaned. `remarks`: what the user has to know besides."""
 
     before: dict[str, int]
     after: dict[str, int] = field(default_factory=dict)
-    purged: int = 0
-    """Records of the bus that were removed, everybody's: all of them had been read."""
-    left: list[str] = field(default_factory=list)
+    purged: int | None = None
+    """Records of the bus that were removed, everybody's: all of them had been read. None: its kind lets nobody remove any."""
+    left: list[Remainder] = field(default_factory=list)
+    remarks: list[str] = field(default_factory=list)
 
     @property
     def clean(self) -> bool:
         return not self.left and not any(self.after.values())
 
+    def told(self) -> list[str]:
+        """What is left, a sentence each."""
+        known = {remainder.place for remainder in self.left}
+        more = [Remainder(place, f"{count:,} in {place}") for place, count in self.after.items() if count and place not in known]
+        return [
+            f"Left: {what}. Run the command again{'' if when is None else _after(when)}." for _, what, when in more + self.left
+        ]
+
 
 class Erasure:
     def __init__(self, settings: Settings, person: Person, patience: float, note: Note) -> None:
-        """`patience`: seconds that services get to read the bus, and the loader to do its part."""
-        self._settings = settings
+        """`patience`: seconds that services get to read the bus, and the warehouse to do its part."""
+        self._folder = settings.data.folder
         self._person = person
         self._patience = patience
         self._note = note
-        self._backlog = Backlog(settings)
+        self._bus = bus_of(settings)
+        self._warehouse = warehouse_of(settings, person)
 
     def found(self) -> dict[str, int]:
         """Place → how much there is of the person now."""
-        return self._count(ends(self._backlog.root))
+        return self._count(self._bus.now())
 
     def run(self, offline: bool, flags: list[str], sure: Callable[[Mapping[str, int]], None]) -> Outcome:
         """Everything, in order; `sure` is shown what was found and raises when it shall stay.
 
         `offline`: services that are not running are run, with `flags`, until they have read the bus. Raises Unread.
         """
-        missing = self._missing()
-        if missing and not offline:
-            raise Unread(
-                f"there are events on the bus which the {' and the '.join(missing)}, not running, has not read; they may be the"
-                " person's. Start it (snowmelt up), or add --offline to have it run for as long as this takes"
-            )
-        with running(missing, flags, self._settings.data.folder / "logs", self._note) as watch:
-            self._backlog.wait(self._patience, watch, self._note)
-            through = self._backlog.read_by_all()
+        with self._bus.read(offline, flags, self._patience, self._note) as through:
             outcome = Outcome(self._count(through))
             sure(outcome.before)
-            if self._has_warehouse():
-                outcome.left += self._erase_rows()
-            self._purge(through, outcome)
+            outcome.left += self._warehouse.erase(self._patience, self._note)
+            outcome.purged, uncleaned = self._bus.purge(through)
+            outcome.left += [Remainder("", what) for what in uncleaned]
             for file in self._notes_of_replays():
                 file.unlink(missing_ok=True)
             outcome.after = self._count(through)
+        outcome.remarks = [*self._warehouse.remarks(), *self._bus.remarks()]
         return outcome
 
-    def _missing(self) -> list[str]:
-        """Services that would have to run: a loader, too, for what an enricher will make of raw records."""
-        behind = self._backlog.unread_by(ends(self._backlog.root))
-        needed = list(READS) if "enricher" in behind else behind
-        return [name for name in self._backlog.stopped() if name in needed]
-
-    def _has_warehouse(self) -> bool:
-        return (self._settings.data.warehouse / "catalog.sqlite").exists()
-
-    def _erase_rows(self) -> list[str]:
-        settings = self._settings.section("warehouse", WarehouseSettings)
-        said = commission(self._settings.data.warehouse, settings, ERASE, self._person.json(), self._patience, self._note)
-        return [str(what) for what in said["left"]]
-
-    def _purge(self, through: Mapping[str, int], outcome: Outcome) -> None:
-        purged = purge(self._backlog.root, through)
-        outcome.purged = sum(purged.records.values())
-        outcome.left += [f"old pages of {_short(path)}, for a reader does not let go of them" for path in purged.uncleaned]
-
-    def _count(self, through: Mapping[str, int]) -> dict[str, int]:
-        counts: dict[str, int] = {}
-        try:
-            connection = open_reader(self._settings.data.folder)
-        except NoWarehouse:
-            pass
-        else:
-            try:
-                counts = counted(connection, self._person)
-            finally:
-                connection.close()
-        records = stored(self._backlog.root, through)
-        counts[BUS] = sum(in_record(self._person, record.stream, record.data) for record in records)
+    def _count(self, through: Through) -> dict[str, int]:
+        counts = {**self._warehouse.counted(), **self._bus.counted(self._person, through)}
         if notes := self._notes_of_replays():
             counts["replays"] = len(notes)
         return counts
 
     def _notes_of_replays(self) -> list[Path]:
         """A filter or patch may name the person."""
-        return files_naming(self._settings.data.folder, set().union(*self._person.ids.values()))
+        return files_naming(self._folder, set().union(*self._person.ids.values()))
 
 
-def _short(path: Path) -> str:
-    return "/".join(path.parts[-3:])
+def _after(when: datetime) -> str:
+    """Rounded up."""
+    return f" after {when + timedelta(minutes=1):%Y-%m-%d %H:%M} UTC"

@@ -3,11 +3,15 @@
 import os
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from backbone.errors import ConfigurationError, Fault, TransientError
 from snowmelt.options import Config, Data
+
+if TYPE_CHECKING:
+    from backbone.settings import Settings
 
 
 def command(
@@ -27,6 +31,8 @@ def command(
     from snowmelt import configuration
 
     settings = configuration.read(config, data)
+    if _in_bigquery(settings):
+        return _maintain_bigquery(settings, backup)
     folder = settings.data.warehouse
     if not (folder / "catalog.sqlite").exists():
         raise NoWarehouse(f"no warehouse in {settings.data.folder} yet: nothing has been loaded")
@@ -34,6 +40,44 @@ def command(
     said = commission(folder, settings.section("warehouse", WarehouseSettings), MAINTAIN, arguments, wait, _note)
     for name, did in said["steps"]:
         print(f"{name:<10} {did}")
+    return None
+
+
+def _in_bigquery(settings: "Settings") -> bool:
+    from loader.settings import WarehouseSettings
+
+    return settings.section("warehouse", WarehouseSettings).kind == "bigquery"
+
+
+def _maintain_bigquery(settings: "Settings", backup: Path | None) -> None:
+    """From here: nobody else needs to be asked."""
+    from contextlib import closing
+
+    from loader.settings import WarehouseSettings
+    from loader.warehouses.ducklake_catalog import NoWarehouse
+    from loader.warehouses.gcp_extra import needing_gcp
+
+    with needing_gcp():
+        from loader.warehouses.bigquery_access import open_access
+        from loader.warehouses.bigquery_client import BigQueryRefused
+        from loader.warehouses.bigquery_maintenance import maintain
+
+    if backup is not None:
+        raise _no_copies("--backup")
+    keeping = settings.section("warehouse", WarehouseSettings)
+    with closing(open_access(keeping)) as access:
+        if not access.exists("loader_batches"):
+            raise NoWarehouse(f"no warehouse in {access.place} yet: nothing has been loaded")
+        try:
+            for name, did in maintain(access, keeping):
+                print(f"{name:<10} {did}")
+        except BigQueryRefused as problem:
+            raise TransientError(f"{problem}; what was printed is done, run the command again for the rest") from None
+
+
+def _no_copies(flag: str) -> ConfigurationError:
+    problem = "is of the embedded warehouse; BigQuery keeps earlier states by itself, see time travel and table snapshots there"
+    return ConfigurationError([Fault("command line", flag, problem)])
 
 
 def restore(
@@ -56,6 +100,8 @@ def restore(
     from snowmelt.replay import moment
 
     settings = configuration.read(config, data)
+    if _in_bigquery(settings):
+        raise _no_copies("restore")
     latest = None if at is None else moment(at, datetime.now(UTC))
     lock = writer_lock(settings.data.warehouse)
     try:

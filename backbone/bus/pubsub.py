@@ -120,7 +120,7 @@ class PubSubBus:
 
 def configured(settings: BusSettings) -> PubSubBus:
     """Raises ConfigurationError, BusUnavailable."""
-    endpoint = settings.endpoint or os.environ.get("PUBSUB_EMULATOR_HOST")
+    endpoint = _endpoint(settings)
     return PubSubBus(
         names_of(settings, endpoint),
         endpoint,
@@ -128,6 +128,16 @@ def configured(settings: BusSettings) -> PubSubBus:
         deadline=settings.deadline,
         held_bytes=settings.held_bytes,
     )
+
+
+def names_and_channel(settings: BusSettings) -> tuple[Names, Channel]:
+    """For what is no business of a bus. Raises ConfigurationError."""
+    endpoint = _endpoint(settings)
+    return names_of(settings, endpoint), Channel(endpoint)
+
+
+def _endpoint(settings: BusSettings) -> str | None:
+    return settings.endpoint or os.environ.get("PUBSUB_EMULATOR_HOST")
 
 
 def names_of(settings: BusSettings, endpoint: str | None) -> Names:

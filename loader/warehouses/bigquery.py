@@ -18,6 +18,7 @@ from loader.warehouses.bigquery_client import BigQueryRefused, BigQueryUnavailab
 from loader.warehouses.bigquery_duplicates import Duplicates, mark
 from loader.warehouses.bigquery_failed import FailedLog
 from loader.warehouses.bigquery_proto import decoded, micros_of
+from loader.warehouses.bigquery_removals import Removals
 from loader.warehouses.bigquery_replays import ReplayLogs
 from loader.warehouses.bigquery_schema import UNNAMED, named
 from loader.warehouses.bigquery_state import Read, State
@@ -65,6 +66,7 @@ class BigQuery:
         self._replays = ReplayLogs(session)
         self._state = State(session)
         self._duplicates = Duplicates(session, known_events)
+        self._removals = Removals(session)
         self._logs = (self._failed.log, self._waiting.log, self._replays.replays, self._replays.events)
         self._tables = (self._events, *(each.table for each in self._logs), self._state.table)
         self._broken = True
@@ -107,6 +109,9 @@ class BigQuery:
     def store(self, batch: Batch) -> Stored:
         """Columns stay where rows are refused."""
         self._resume()
+        if self._failed.knows(batch) or batch.taken:
+            self._heed_removals(at_once=True)
+            self._waiting.check(batch)
         before = [table.stream.offset for table in self._tables if table.stream is not None]
         try:
             return self._store(batch)
@@ -168,7 +173,9 @@ class BigQuery:
             raise BigQueryUnavailable(f"waiting events cannot be read: {problem}") from problem
 
     def maintain(self) -> None:
-        """Nothing: BigQuery sees to its tables by itself."""
+        """What commands have removed is forgotten; BigQuery sees to its tables by itself."""
+        if not self._broken:
+            self._heed_removals()
 
     def close(self) -> None:
         for table in self._tables:
@@ -237,11 +244,28 @@ class BigQuery:
             since = standing.settled or self._duplicates.latest_load()
             self._state.note(change + 1, since, standing.positions, standing.read, (), rest=True)
             self._duplicates.read(since, *self._state.noted_after(since), everything=at_start)
-            for part in (self._failed, self._waiting, self._replays):
-                part.read()
+            self._read_logs()
         except (BigQueryRefused, StreamGone, Late, RowErrors) as problem:
             raise BigQueryUnavailable(f"the warehouse cannot be opened: {problem}") from problem
         self._broken = False
+
+    def _heed_removals(self, at_once: bool = False) -> None:
+        """Commands take rows away. `at_once`: the batch is about to rely upon some. Raises BigQueryUnavailable then."""
+        if not self._removals.changed(at_once):
+            return
+        log.info("rows were removed from the warehouse; what is remembered of its tables is read again")
+        self._broken = True  # until that is done
+        try:
+            self._read_logs()
+            self._broken = False
+        except (BigQueryRefused, BigQueryUnavailable) as problem:
+            log.warning("it will be read before the next batch: %s", problem)
+            if at_once:
+                raise BigQueryUnavailable(f"what was removed is not known: {problem}") from problem
+
+    def _read_logs(self) -> None:
+        for part in (self._failed, self._waiting, self._replays):
+            part.read()
 
     def _forget(self) -> None:
         """What was prepared for a batch and not written."""

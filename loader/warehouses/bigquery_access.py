@@ -3,7 +3,6 @@
 Several statements that belong together are one transaction: all of them or none, seeing one state of all tables.
 """
 
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -95,4 +94,5 @@ def _fresh_rows_told() -> Iterator[None]:
 
 
 def _first_line(problem: exceptions.BadRequest) -> str:
-    return re.sub(r"^\d+ \w+ \S+: |; reason: .*", "", str(problem.message).splitlines()[0])
+    said = [error["message"] for error in problem.errors if isinstance(error, dict) and "message" in error]
+    return str((said or [problem.message])[0]).splitlines()[0]

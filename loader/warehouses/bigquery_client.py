@@ -20,7 +20,7 @@ from backbone.errors import ConfigurationError, Fault, TransientError
 
 log = logging.getLogger("snowmelt.loader")
 
-Parameter = int | str | Sequence[str]
+Parameter = int | str | Sequence[str] | Sequence[int]
 _RETRIED_FOR = 10.0
 """Seconds a call over REST is repeated within the client, before the batch is tried again as a whole."""
 _LARGEST = 64 * 1024 * 1024
@@ -151,7 +151,7 @@ def _parameter(name: str, value: Parameter) -> Any:
         return bigquery.ScalarQueryParameter(name, "STRING", value)
     if isinstance(value, int):
         return bigquery.ScalarQueryParameter(name, "INT64", value)
-    return bigquery.ArrayQueryParameter(name, "STRING", list(value))
+    return bigquery.ArrayQueryParameter(name, "INT64" if value and isinstance(value[0], int) else "STRING", list(value))
 
 
 def _rest(place: Place) -> bigquery.Client:

@@ -15,6 +15,7 @@ from backbone.event import JSON_COLUMNS
 from loader.failed_events import OWN_COLUMNS, is_typed, joined
 from loader.known_failures import Known, one_event, reconcile
 from loader.ledger import Tally, failure_cell
+from loader.replay_messages import Mark
 from loader.warehouses.bigquery_atomic import ATOMIC_SHAPES
 from loader.warehouses.bigquery_client import Session
 from loader.warehouses.bigquery_log import Log
@@ -110,6 +111,17 @@ class FailedLog:
         """Removes failed payloads that were sent again; one whose attempts have grown since has failed again, and stays."""
         gone = [known for key, count in replayed if (known := self._known.get(key)) is not None and known.attempts == count]
         self._recovered(gone, load_tstamp, tally)
+
+    def knows(self, batch: Batch) -> bool:
+        """Whether storing the batch may change failures that are there."""
+        if not self._known:
+            return False
+        told = [row["failure_key"] for row in batch.failed] + [
+            message.failure_key for message in batch.replayed if isinstance(message, Mark)
+        ]
+        parked = [waiting.failure_key for waiting in batch.waiting]
+        events = {row.event_id for row in batch.rows} | {row.get("event_id") for row in batch.failed}
+        return not self._known.keys().isdisjoint((*told, *parked)) or not self._by_event.keys().isdisjoint(events)
 
     def is_known(self, key: str) -> bool:
         """With its reason."""

@@ -37,14 +37,16 @@ _SHAPES: dict[str, Shape] = {
     "streams": ListOf(_TEXT),
     "cells": ListOf(Record(_CELL)),
 }
-"""`kind`: `opening` (streams were opened, nothing else) or `batch`. `positions`, `read`: JSON.
+"""`kind`: `opening` (streams were opened, nothing else), `batch`; by maintenance `summary` (of batches: their cells) and
+`maintained`. `positions`, `read`: JSON.
 
 `load_tstamp`: of the batch's rows of `events`. `settled`: all rows until then belong to a batch that is noted; later ones may
 be those of an interrupted batch, which count with the batch they come in again: `landed` are their events' ids. `opening`: rows
 until then were there before anything was counted.
 """
 _OPENING, _BATCH = "opening", "batch"
-_LOOKED_AT = 20
+OPENINGS = 20
+"""Of so many loaders that came last the streams are ended."""
 
 Read = dict[tuple[str, str], tuple[int, int]]
 """(log, stream) → records there before they were counted, records read since."""
@@ -141,7 +143,7 @@ class State:
     def _openings(self) -> list[tuple[str, list[str], int]]:
         """(session, streams, change), latest first."""
         columns = "session, streams, change"
-        query = f"SELECT {columns} FROM {self._quoted} WHERE kind = '{_OPENING}' ORDER BY change DESC LIMIT {_LOOKED_AT}"
+        query = f"SELECT {columns} FROM {self._quoted} WHERE kind = '{_OPENING}' ORDER BY change DESC LIMIT {OPENINGS}"
         return [(row[0], list(row[1]), row[2]) for row in self._session.query(query)]
 
     def _earlier_streams(self) -> list[str]:

@@ -12,7 +12,7 @@ from loader.warehouses.bigquery_client import BigQueryRefused, BigQueryUnavailab
 from loader.warehouses.bigquery_proto import RowWriter, Unwritable, part
 from loader.warehouses.bigquery_schema import Fields, columns_of, grow, missing, uses
 from loader.warehouses.bigquery_stream import MOST_BYTES, RowErrors, SchemaLags, Stream
-from loader.warehouses.protocol import Change, Column, Leaf, ListOf, Record, Row, Shape
+from loader.warehouses.protocol import Change, Column, Leaf, ListOf, Record, Row, Shape, TooLarge
 
 log = logging.getLogger("snowmelt.loader")
 
@@ -134,7 +134,7 @@ class GrowingTable:
                 refused.append((at, str(problem)))
                 continue
             if len(data) > MOST_BYTES:
-                refused.append((at, f"the row has {len(data)} bytes, of which BigQuery takes {MOST_BYTES} at most"))
+                refused.append((at, TooLarge(len(data), MOST_BYTES)))
             written.append(data)
         if refused:
             raise RowErrors(refused)

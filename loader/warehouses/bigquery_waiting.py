@@ -1,10 +1,11 @@
 """`waiting_events` in BigQuery: events whose schema is missing, each with its line, kept as a log of changes."""
 
+from collections.abc import Collection
 from typing import NamedTuple
 
 from loader.ledger import Cell, Tally, event_cell
 from loader.warehouses.bigquery_atomic import ATOMIC_SHAPES
-from loader.warehouses.bigquery_client import Session
+from loader.warehouses.bigquery_client import BigQueryUnavailable, Session
 from loader.warehouses.bigquery_log import Log
 from loader.warehouses.bigquery_proto import moment_text
 from loader.warehouses.protocol import WAITING_COLUMNS, Batch, Leaf, Row, Shape, Waited, Waiting
@@ -60,6 +61,11 @@ class WaitingLog:
         }
         self.log.put(rows)
 
+    def check(self, batch: Batch) -> None:
+        """Raises BigQueryUnavailable when events that it is made of were taken away meanwhile: it is made anew, without them."""
+        if any(number not in self._about for number in batch.taken):
+            raise BigQueryUnavailable("events that waited were erased meanwhile")
+
     def stored(self, batch: Batch) -> tuple[int, int]:
         """The batch is noted as stored: (events that wait since then, events that wait no longer)."""
         for number in batch.taken:
@@ -77,6 +83,22 @@ class WaitingLog:
 
     def take(self, schema: str, before: str | None, limit: int, max_bytes: int) -> list[Waiting]:
         """The oldest that wait for the schema, without removing them; at least one if there is any."""
+        while numbers := self._oldest(schema, before, limit, max_bytes):
+            query = (
+                f"SELECT number, why, line FROM {self.log.view} WHERE number >= @first AND number <= @last AND schema = @schema"
+            )
+            found = self._session.query(query, first=numbers[0], last=numbers[-1], schema=schema)
+            lines = {number: (why, line) for number, why, line in found}
+            self._forget_erased(numbers, lines.keys())
+            there = [number for number in numbers if number in lines]
+            if there:
+                return [
+                    Waiting(schema, lines[number][0], self._about[number].since, lines[number][1], {}, None, number)
+                    for number in there
+                ]
+        return []
+
+    def _oldest(self, schema: str, before: str | None, limit: int, max_bytes: int) -> list[int]:
         numbers: list[int] = []
         for number in sorted(self._about):
             about = self._about[number]
@@ -86,16 +108,15 @@ class WaitingLog:
             if numbers and (max_bytes < 0 or len(numbers) >= limit):
                 break
             numbers.append(number)
-        if not numbers:
-            return []
-        query = f"SELECT number, why, line FROM {self.log.view} WHERE number >= @first AND number <= @last AND schema = @schema"
-        found = self._session.query(query, first=numbers[0], last=numbers[-1], schema=schema)
-        lines = {number: (why, line) for number, why, line in found}
-        return [
-            Waiting(schema, lines[number][0], self._about[number].since, lines[number][1], {}, None, number)
-            for number in numbers
-            if number in lines
-        ]
+        return numbers
+
+    def _forget_erased(self, numbers: Collection[int], there: Collection[int]) -> None:
+        """Somebody else has taken rows away."""
+        gone = [number for number in numbers if number not in there]
+        for number in gone:
+            del self._about[number]
+        if gone:
+            self._sum()
 
     def _sum(self) -> None:
         self.waited = {}

@@ -24,8 +24,9 @@ from loader.warehouses.ducklake_removals import Removed, hours_of, note_removed
 
 EVENTS, FAILED, WAITING = "events", "failed_events", "waiting_events"
 REPLAYS, REPLAYED = "replays", "replayed_events"
-_PLAIN = r"^[A-Za-z0-9_.@+:-]+$"
-_WHOLE_EVENTS = ("schema_violations", "enrichment_failures", "loader_iglu_error", "loader_runtime_error")
+PLAIN = r"^[A-Za-z0-9_.@+:-]+$"
+"""Ids that stand in any text as they are."""
+WHOLE_EVENTS = ("schema_violations", "enrichment_failures", "loader_iglu_error", "loader_runtime_error")
 """Kinds of bad rows that quote the values of an event as they are, so that a row without the id's letters need not be read."""
 _CHUNK = 200
 _PATIENCE = 20.0
@@ -129,12 +130,12 @@ def _suspects(connection: duckdb.DuckDBPyConnection, person: Person) -> Iterator
         "EXISTS (SELECT 1 FROM (SELECT unnest(?::VARCHAR[]) AS id)"
         " WHERE contains(lower(original), lower(id)) OR contains(lower(enriched_line), lower(id)))"
     )
-    kinds = ", ".join(f"'{kind}'" for kind in _WHOLE_EVENTS)
+    kinds = ", ".join(f"'{kind}'" for kind in WHOLE_EVENTS)
     query = (
         f"SELECT failure_key, original, enriched_line FROM {FAILED}"
         f" WHERE coalesce(kind NOT IN ({kinds}), true) OR {letters} OR NOT ({plain})"
     )
-    cursor = connection.execute(query, [ids, ids, _PLAIN])
+    cursor = connection.execute(query, [ids, ids, PLAIN])
     while rows := cursor.fetchmany(_CHUNK):
         yield from rows
 

@@ -162,6 +162,18 @@ class BatchRefused(Exception):
     """The warehouse cannot store this batch, and trying again will not help. Nothing of it was stored; others can be."""
 
 
+class TooLarge(str):
+    """The reason why a row is refused that has so many bytes, more than `limit`."""
+
+    actual: int
+    limit: int
+
+    def __new__(cls, actual: int, limit: int) -> "TooLarge":
+        made = super().__new__(cls, f"the row has {actual} bytes, of which the warehouse takes {limit} at most")
+        made.actual, made.limit = actual, limit
+        return made
+
+
 class RowsRefused(BatchRefused):
     """It is these rows (indices into `Batch.rows`, with the warehouse's reason)."""
 

@@ -27,8 +27,8 @@ class Running:
         self.resolver: Any = Resolver([FolderRegistry(Place("test"), schemas.folder)])
         self.loader = self.open()
 
-    def open(self) -> Loader:
-        return Loader(self.bus, self.subject.warehouse, self.resolver, LoaderSettings(batch_seconds=0.0))
+    def open(self, **settings: Any) -> Loader:
+        return Loader(self.bus, self.subject.warehouse, self.resolver, LoaderSettings(batch_seconds=0.0, **settings))
 
     def load(self, *lines: bytes, until: Any = lambda: True) -> None:
         self.publisher.commit([("enriched", line) for line in lines])
@@ -77,3 +77,32 @@ def test_a_row_bigquery_refuses_is_a_failed_event_and_the_others_load(running: R
     running.load(line(app_id="shop"), line(page_title="poison"))
     running.subject.server.faults.marked = None
     assert running.subject.sql("SELECT app_id FROM events") == [("shop",)]
+
+
+def test_without_room_to_wait_a_batch_is_kept_back_until_its_columns_can_be_written(running: Running, line: Any) -> None:
+    running.loader = running.open(waiting_bytes=1)
+    running.subject.server.faults.lag_seconds = 1.0
+    lines = line(entities=[(CART, {"a": "x"})]), line(app_id="shop")
+    running.load(*lines, until=lambda: running.loader.totals.loaded == 2)
+    assert running.subject.sql("SELECT COUNT(*) FROM events") == [(2,)]
+    assert running.subject.server.rows("SELECT COUNT(*) FROM `x.waiting_events_log`") == [(0,)]
+    assert ledger(running.subject) == {"received": 2, "loaded": 2}
+
+
+def test_a_row_that_is_too_large_is_a_size_violation_of_which_the_beginning_is_kept(
+    running: Running, line: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bigquery_table, "MOST_BYTES", 5000)
+    event_id = "0f0e0d0c-0b0a-4908-8706-050403020100"
+    large = line(event_id=event_id, app_id="web", event_fingerprint="f", page_title="x" * 6000)
+    running.load(line(app_id="shop"), large)
+    assert running.subject.sql("SELECT app_id FROM events") == [("shop",)]
+    columns = "stage, kind, event_id, app_id, reason, LENGTH(original) < 2000, enriched_line, remedy LIKE '%cannot be replayed%'"
+    ((stage, *found, reason, short, kept, told),) = running.subject.sql(f"SELECT {columns} FROM failed_events")
+    assert (stage, *found) == ("loader", "size_violation", event_id, "web")
+    assert reason.endswith("more than the 5000 that are allowed.")
+    assert (short, kept, told) == (True, None, True)
+    monkeypatch.setattr(bigquery_table, "MOST_BYTES", 9000)
+    running.load(large)
+    assert running.subject.sql("SELECT COUNT(*) FROM failed_events") == [(0,)], "its event has landed"
+    assert ledger(running.subject) == {"received": 3, "loaded": 2, "failed": 1, "recovered": 1}

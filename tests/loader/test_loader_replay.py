@@ -2,18 +2,20 @@
 
 import datetime
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from replay_works import BADROWS, CART, ID, OTHER, Works, rejected_request, violation
+from replay_works import BADROWS, CART, ID, OTHER, Works, opened, rejected_request, violation
 
 from loader.replay import preview
 
 
-@pytest.fixture
-def works(tmp_path: Path, schemas: Any) -> Works:
-    return Works(tmp_path / "data", schemas.folder)
+@pytest.fixture(params=["ducklake", "bigquery"])
+def works(request: pytest.FixtureRequest, tmp_path: Path, schemas: Any) -> Iterator[Works]:
+    with opened(request.param, tmp_path, schemas.folder) as made:
+        yield made
 
 
 def test_an_event_the_loader_refused_lands_once_after_its_schema_came(works: Works, schemas: Any, line: Any) -> None:

@@ -6,11 +6,12 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from replay_works import ROOT, Works, rejected_request, violation
+from replay_works import ROOT, Works, opened, rejected_request, violation
 
 from backbone import thrift
 from backbone.bus import open_bus
@@ -25,6 +26,12 @@ MANY = 3_000
 @pytest.fixture
 def works(tmp_path: Path, schemas: Any) -> Works:
     return Works(tmp_path / "data", schemas.folder)
+
+
+@pytest.fixture(params=["ducklake", "bigquery"])
+def any_works(request: pytest.FixtureRequest, tmp_path: Path, schemas: Any) -> Iterator[Works]:
+    with opened(request.param, tmp_path, schemas.folder) as made:
+        yield made
 
 
 def fill(works: Works, number: int) -> None:
@@ -107,9 +114,9 @@ def test_interrupted_it_says_how_to_go_on(works: Works) -> None:
     assert len(sent(works)) == MANY
 
 
-def test_after_a_commit_that_was_not_noted_the_next_chunk_follows(works: Works, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_after_a_commit_that_was_not_noted_the_next_chunk_follows(any_works: Works, monkeypatch: pytest.MonkeyPatch) -> None:
     """Killed right before a commit, or right after it: the file alone does not tell."""
-    fill(works, 9)
+    fill(any_works, 9)
     monkeypatch.setattr("loader.replay._CHUNK", 2)
     from backbone.bus.log_writer import LogPublisher
 
@@ -127,16 +134,16 @@ def test_after_a_commit_that_was_not_noted_the_next_chunk_follows(works: Works, 
         with monkeypatch.context() as patch:
             patch.setattr(LogPublisher, "commit", dies)
             with pytest.raises(KeyboardInterrupt):
-                works.replay() if before else resume(works.settings, states(works)[0].stem)
-    counts = resume(works.settings, states(works)[0].stem)
+                any_works.replay() if before else resume(any_works.settings, states(any_works)[0].stem)
+    counts = resume(any_works.settings, states(any_works)[0].stem)
     assert counts is not None
     assert (counts.selected, counts.sent, counts.in_flight) == (9, 9, 0)
-    assert sorted(sent(works).values()) == [1] * 9
+    assert sorted(sent(any_works).values()) == [1] * 9
 
 
-def test_what_fails_again_meanwhile_is_no_business_of_the_replay(works: Works, monkeypatch: pytest.MonkeyPatch) -> None:
-    works.send(("bad", rejected_request("com.a")), ("bad", rejected_request("com.b")))
-    works.load()
+def test_what_fails_again_meanwhile_is_no_business_of_the_replay(any_works: Works, monkeypatch: pytest.MonkeyPatch) -> None:
+    any_works.send(("bad", rejected_request("com.a")), ("bad", rejected_request("com.b")))
+    any_works.load()
     monkeypatch.setattr("loader.replay._CHUNK", 1)
 
     class Stopping:
@@ -147,11 +154,11 @@ def test_what_fails_again_meanwhile_is_no_business_of_the_replay(works: Works, m
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        works.replay(watcher=Stopping())
-    works.send(("bad", rejected_request("com.a")), ("bad", rejected_request("com.b")), ("bad", rejected_request("com.c")))
-    works.load()
-    assert resume(works.settings, states(works)[0].stem) is not None
-    assert sum(sent(works).values()) == 1
+        any_works.replay(watcher=Stopping())
+    any_works.send(("bad", rejected_request("com.a")), ("bad", rejected_request("com.b")), ("bad", rejected_request("com.c")))
+    any_works.load()
+    assert resume(any_works.settings, states(any_works)[0].stem) is not None
+    assert sum(sent(any_works).values()) == 1
 
 
 def test_a_patch_and_filters_are_remembered(works: Works, monkeypatch: pytest.MonkeyPatch) -> None:

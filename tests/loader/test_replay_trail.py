@@ -1,11 +1,12 @@
 """What replays leave in the warehouse, and what attempts count."""
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from replay_works import ID, Works, rejected_request, violation
+from replay_works import ID, Works, opened, rejected_request, violation
 
 from loader import replay_messages
 from loader.patches import digest
@@ -14,9 +15,10 @@ from loader.replay_messages import Account, Mark
 KEPT = "SELECT failure_key, event_id, attempts FROM replayed_events ORDER BY ALL"
 
 
-@pytest.fixture
-def works(tmp_path: Path, schemas: Any) -> Works:
-    return Works(tmp_path / "data", schemas.folder)
+@pytest.fixture(params=["ducklake", "bigquery"])
+def works(request: pytest.FixtureRequest, tmp_path: Path, schemas: Any) -> Iterator[Works]:
+    with opened(request.param, tmp_path, schemas.folder) as made:
+        yield made
 
 
 def test_a_replay_is_a_row_and_each_failure_it_sent_another(works: Works, line: Any) -> None:

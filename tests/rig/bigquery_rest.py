@@ -134,7 +134,7 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 def _shown(table: Table) -> Any:
-    return {**table.resource, "etag": str(table.etag)}
+    return {**table.resource, "etag": str(table.etag), "lastModifiedTime": str(table.modified)}
 
 
 def _error(status: int, reason: str, message: str = "refused") -> tuple[int, Any]:

@@ -28,6 +28,8 @@ class Table:
     writable: list[dict[str, Any]] = field(default_factory=list)
     """The schema as the Storage Write API knows it; behind for a while after a change."""
     catches_up: float = 0.0
+    modified: int = 0
+    """Milliseconds since 1970: of the last statement that changed rows."""
     stored: list[dict[str, Any]] | None = None
     """The schema of what DuckDB has."""
 
@@ -116,13 +118,15 @@ class Tables:
     def _one(self, statement: Statement, parameters: Mapping[str, Any], dry: bool) -> Result:
         given = {name: value for name, value in parameters.items() if name in statement.parameters}
         if dry and statement.kind == "SELECT":
-            self._connection.execute(f"EXPLAIN {statement.sql}", given)
-            return Result(statement.kind, [], [])
+            looked = self._connection.execute(f"SELECT * FROM ({statement.sql}) LIMIT 0", given)
+            return Result(statement.kind, [field_of(name, kind) for name, kind, *_ in looked.description or ()], [])
         relation = self._connection.execute(statement.sql, given)
         if statement.kind == "SELECT":
             fields = [field_of(name, kind) for name, kind, *_ in relation.description or ()]
             return Result(statement.kind, fields, relation.fetchall())
         rows = relation.fetchall()
+        if statement.target is not None:
+            self.tables[statement.target].modified = time.time_ns() // 1_000_000
         if not statement.changes:
             return Result(statement.kind, [], [], rows[0][0])
         fresh = time.time() - self._faults.streaming_seconds

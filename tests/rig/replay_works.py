@@ -1,10 +1,17 @@
-"""Bus, enricher, loader and warehouse of one data folder, run one after the other; and bad rows to fill them with."""
+"""Bus, enricher, loader and warehouse of one data folder, run one after the other; and bad rows to fill them with.
+
+The warehouse is the embedded one, or a stand-in for BigQuery.
+"""
 
 import json
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote_to_bytes
+
+from bigquery_server import DATASET, PROJECT, BigQueryServer
 
 from backbone import thrift
 from backbone.bus import open_bus
@@ -22,8 +29,11 @@ from loader.replay import replay
 from loader.replay_selection import Selection
 from loader.replay_state import Counts
 from loader.settings import LoaderSettings, WarehouseSettings
+from loader.warehouses.bigquery import BigQuery
+from loader.warehouses.bigquery_access import place_of
 from loader.warehouses.ducklake import DuckLake
 from loader.warehouses.ducklake_catalog import open_reader
+from loader.warehouses.protocol import Warehouse
 
 ROOT = Path(__file__).parents[2]
 TP2 = "/com.snowplowanalytics.snowplow/tp2"
@@ -36,11 +46,15 @@ OTHER = "1f0e0d0c-0b0a-4908-8706-050403020100"
 class Works:
     """Bus, warehouse and loader of one data folder, as `snowmelt` puts them together."""
 
-    def __init__(self, folder: Path, schemas: Path) -> None:
-        flags = {"data.folder": folder, "iglu.schemas": [schemas, ROOT / "schemas"], "loader.batch_seconds": 0.0}
+    def __init__(self, folder: Path, schemas: Path, server: BigQueryServer | None = None, **more: Any) -> None:
+        """`more`: further settings, `__` for the dot."""
+        flags: dict[str, Any] = {"data.folder": folder, "iglu.schemas": [schemas, ROOT / "schemas"], "loader.batch_seconds": 0.0}
         flags["loader.waiting_bytes"] = 1  # an event whose schema is missing fails at once
+        flags |= {} if server is None else in_bigquery(server)
+        flags |= {name.replace("__", "."): value for name, value in more.items()}
         models = {"loader": LoaderSettings, "warehouse": WarehouseSettings}
         self.settings: Settings = load(None, models, environment={}, flags=flags)
+        self.server = server
 
     def send(self, *records: tuple[Any, bytes]) -> None:
         publisher = open_bus(self.settings).publisher("enricher")
@@ -50,14 +64,22 @@ class Works:
     def load(self) -> None:
         own = self.settings.section("loader", LoaderSettings)
         resolver = build_resolver(self.settings.iglu)
-        loader = Loader(open_bus(self.settings), DuckLake(self.settings.data.warehouse, 1000), resolver, own)
+        loader = Loader(open_bus(self.settings), self.warehouse(), resolver, own)
         try:
             loader.run(lambda: True)
         finally:
             loader.close()
             resolver.close()
 
+    def warehouse(self) -> Warehouse:
+        if self.server is None:
+            return DuckLake(self.settings.data.warehouse, 1000)
+        return BigQuery(place_of(self.settings.section("warehouse", WarehouseSettings)), 1000)
+
     def sql(self, query: str) -> list[Any]:
+        """In DuckDB's dialect."""
+        if self.server is not None:
+            return self.server.rows(f"/* duckdb */ {query}")
         with open_reader(self.settings.data.folder) as connection:
             return connection.execute(query).fetchall()
 
@@ -108,6 +130,25 @@ class Works:
     def flow(self) -> None:
         self.enrich()
         self.load()
+
+
+def in_bigquery(server: BigQueryServer) -> dict[str, Any]:
+    """Settings."""
+    about = {"kind": "bigquery", "project": PROJECT, "dataset": DATASET}
+    about |= {"endpoint": server.endpoint, "write_endpoint": server.write_endpoint}
+    return {f"warehouse.{name}": value for name, value in about.items()}
+
+
+@contextmanager
+def opened(kind: str, folder: Path, schemas: Path, **more: Any) -> Iterator[Works]:
+    """`kind`: of warehouse, `ducklake` or `bigquery`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    server = BigQueryServer(folder) if kind == "bigquery" else None
+    try:
+        yield Works(folder / "data", schemas, server, **more)
+    finally:
+        if server is not None:
+            server.close()
 
 
 def violation(event_id: str = ID, schema: str = CART, at: str = "2026-01-01T10:00:01.000Z") -> bytes:
