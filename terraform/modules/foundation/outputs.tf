@@ -23,3 +23,7 @@ output "salt" {
   description = "Name of the secret that holds the salt of the PII enrichment."
   value       = google_secret_manager_secret.salt.secret_id
 }
+
+output "project_number" {
+  value = data.google_project.this.number
+}

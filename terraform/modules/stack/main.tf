@@ -125,3 +125,56 @@ resource "google_project_iam_member" "metrics" {
   role     = "roles/monitoring.metricWriter"
   member   = "serviceAccount:${local.emails[each.key]}"
 }
+
+module "edge" {
+  source                = "../edge"
+  for_each              = var.domain == null ? {} : { domain = var.domain }
+  project_id            = module.foundation.project_id
+  region                = var.region
+  prefix                = var.prefix
+  domain                = each.value
+  service               = module.collector.name
+  rate_limit_per_minute = var.rate_limit_per_minute
+}
+
+locals {
+  address = var.domain == null ? module.collector.address : "https://${var.domain}"
+}
+
+module "canary" {
+  source      = "../canary"
+  for_each    = var.canary ? toset(["doctor"]) : toset([])
+  project_id  = module.foundation.project_id
+  region      = var.region
+  prefix      = var.prefix
+  image       = var.image
+  emails      = local.emails
+  environment = merge(local.common, module.warehouse.environment)
+  collector   = local.address
+  schedule    = "*/5 * * * *"
+  deployer    = local.deployer
+}
+
+module "observability" {
+  source        = "../observability"
+  project_id    = module.foundation.project_id
+  prefix        = var.prefix
+  collector     = module.collector.name
+  host          = trimprefix(local.address, "https://")
+  certificate   = var.domain != null
+  subscriptions = values(module.bus.subscriptions)
+  keeper        = module.bus.keeper
+  canary        = one([for canary in module.canary : canary.job])
+  metrics       = var.metrics_image != null
+  alerts        = var.alerts
+  runbooks      = var.runbooks
+}
+
+module "budget" {
+  source         = "../budget"
+  for_each       = var.budget == null ? {} : { month = var.budget }
+  project_number = module.foundation.project_number
+  name           = "${var.prefix}month"
+  budget         = each.value
+  channels       = module.observability.emails
+}

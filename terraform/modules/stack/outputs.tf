@@ -32,3 +32,23 @@ output "salt" {
   description = "Secret that takes the salt of the PII enrichment."
   value       = module.foundation.salt
 }
+
+output "collector" {
+  description = "Where trackers send to."
+  value       = local.address
+}
+
+output "dns_records" {
+  description = "Records to make for the domain."
+  value       = flatten([for edge in module.edge : edge.records])
+}
+
+output "dashboards" {
+  description = "Ids of the dashboards."
+  value       = module.observability.dashboards
+}
+
+output "canary" {
+  description = "Cloud Run job that sends a synthetic event."
+  value       = one([for canary in module.canary : canary.job])
+}

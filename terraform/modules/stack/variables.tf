@@ -193,9 +193,9 @@ variable "runbooks" {
 }
 
 variable "canary" {
-  description = "Whether a synthetic event is sent and looked for every so often: a cron expression; null: no."
-  type        = string
-  default     = "*/5 * * * *"
+  description = "Whether a synthetic event is sent every five minutes, and its row looked for."
+  type        = bool
+  default     = true
 }
 
 variable "rate_limit_per_minute" {
