@@ -88,7 +88,7 @@ resource "google_cloud_run_v2_service" "collector" {
 }
 
 resource "google_cloud_run_v2_service_iam_member" "public" {
-  #checkov:skip=CKV_GCP_102:Trackers in anybody's browser send to it.
+  # Trackers in anybody's browser send to it.
   for_each = local.public
   project  = var.project_id
   location = var.region
