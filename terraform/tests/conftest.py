@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 from offline import Terraform
+from plans import plans  # noqa: F401  a fixture
 
 
 @pytest.fixture(scope="session")

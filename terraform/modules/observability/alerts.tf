@@ -71,7 +71,7 @@ locals {
         reducer   = "REDUCE_COUNT_FALSE"
         group     = ["resource.label.host"]
         above     = 1
-        for       = "60s"
+        duration  = "60s"
         published = true
       }
     }
@@ -85,7 +85,7 @@ locals {
         reducer   = null
         group     = null
         above     = 10
-        for       = "0s"
+        duration  = "0s"
         published = false
       }
     }
@@ -193,7 +193,7 @@ resource "google_monitoring_alert_policy" "alert" {
         filter          = condition_threshold.value.filter
         comparison      = "COMPARISON_GT"
         threshold_value = condition_threshold.value.above
-        duration        = condition_threshold.value.for
+        duration        = condition_threshold.value.duration
         dynamic "aggregations" {
           for_each = condition_threshold.value.published ? [condition_threshold.value] : []
           content {
