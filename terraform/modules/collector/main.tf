@@ -5,10 +5,9 @@ locals {
   # A load balancer appends two entries to X-Forwarded-For, Cloud Run itself one.
   hops = var.behind_balancer ? "2" : "1"
   settings = merge(var.environment, {
-    SNOWMELT_COLLECTOR_HOST           = "0.0.0.0"
-    SNOWMELT_COLLECTOR_PORT           = tostring(local.port)
-    SNOWMELT_COLLECTOR_TRUSTED_HOPS   = local.hops
-    SNOWMELT_COLLECTOR_TIMEOUTS_DRAIN = "8"
+    SNOWMELT_COLLECTOR_HOST         = "0.0.0.0"
+    SNOWMELT_COLLECTOR_PORT         = tostring(local.port)
+    SNOWMELT_COLLECTOR_TRUSTED_HOPS = local.hops
   })
   newest = { type = "TRAFFIC_TARGET_ALLOCATION_TYPE_LATEST", revision = null }
   stable = { type = "TRAFFIC_TARGET_ALLOCATION_TYPE_REVISION", revision = try(var.release.stable, null) }
