@@ -6,6 +6,10 @@ terraform {
       version = "6.50.0"
     }
   }
+  # The bucket is made by hand before, and imported: docs/deploy.md.
+  backend "gcs" {
+    prefix = "bootstrap"
+  }
 }
 
 provider "google" {

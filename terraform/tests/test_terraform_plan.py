@@ -187,6 +187,15 @@ def test_the_collector_is_probed_where_it_answers(everything: Plan) -> None:
     assert str(collector["ports"][0]["container_port"]) == environment(collector)["SNOWMELT_COLLECTOR_PORT"]
 
 
+def test_every_alert_leads_to_its_runbook_and_somebody_hears_it(everything: Plan) -> None:
+    policies = everything.all("google_monitoring_alert_policy")
+    told = {each["documentation"][0]["content"].rpartition(" ")[2] for each in policies}
+    pages = {page.name for page in (offline.ROOT / "docs" / "runbooks").glob("*.md")} - {"README.md"}
+    assert told == {f"https://example.com/docs/runbooks/{page}" for page in pages}
+    assert {each["severity"] for each in policies} == {"WARNING", "ERROR", "CRITICAL"}
+    assert all("notification_channels" not in each or each["notification_channels"] for each in policies)
+
+
 def test_requests_that_went_well_are_not_logged(everything: Plan) -> None:
     (exclusion,) = everything.all("google_logging_project_exclusion")
     assert re.search(r'service_name="snowmelt-collector".*status<400', exclusion["filter"])
