@@ -28,7 +28,7 @@ SERVING = ("tf==1.2.0", "setuptools<81")
 SCANNING = ("checkov==3.3.30",)
 _UNREACHABLE = re.compile(
     r"NewConnectionError|ConnectTimeout|ReadTimeout|name resolution|Name or service not known|Network is unreachable|"
-    r"Connection refused|ProxyError|No matching distribution found|Max retries exceeded|Connection reset"
+    r"Connection refused|ProxyError|Max retries exceeded|Connection reset"
 )
 
 

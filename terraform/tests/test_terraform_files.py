@@ -53,9 +53,9 @@ def test_a_runbook_says_what_it_means_where_to_look_and_what_to_do(alert: str) -
     assert text.startswith(f"# {title[1]}\n")
 
 
-@pytest.mark.parametrize(("path", "text"), list(reference.files()), ids=lambda value: value.name if isinstance(value, Path) else "")
-def test_what_is_made_from_the_code_is_up_to_date(path: Path, text: str) -> None:
-    assert (offline.ROOT / path).read_text("utf-8") == text, "run `make docs`"
+@pytest.mark.parametrize("path", [path for path, _ in reference.files()], ids=lambda path: str(path.name))
+def test_what_is_made_from_the_code_is_up_to_date(path: Path) -> None:
+    assert (offline.ROOT / path).read_text("utf-8") == dict(reference.files())[path], "run `make docs`"
 
 
 def test_no_dashboard_is_left_over() -> None:

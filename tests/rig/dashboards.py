@@ -127,7 +127,7 @@ def files() -> Iterator[tuple[Path, str]]:
     """Path from the root of the repository, content."""
     for name, (title, charts) in BOARDS.items():
         tiles = [_tile(at, chart) for at, chart in enumerate(charts())]
-        board = {"displayName": f"Snowmelt ${{prefix}} {title}", "mosaicLayout": {"columns": _COLUMNS, "tiles": tiles}}
+        board = {"displayName": f"Snowmelt: {title} (${{prefix}}…)", "mosaicLayout": {"columns": _COLUMNS, "tiles": tiles}}
         yield FOLDER / f"{name}.json", json.dumps(board, indent=2) + "\n"
 
 

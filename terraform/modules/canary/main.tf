@@ -21,7 +21,7 @@ resource "google_cloud_run_v2_job" "doctor" {
         image = var.image
         args  = ["doctor", "--target", "gcp", "--collector-url", var.collector, "--wait", "120"]
         resources {
-          limits = { cpu = "1", memory = "512Mi" }
+          limits = { cpu = "1", memory = "1Gi" }
         }
         dynamic "env" {
           for_each = var.environment

@@ -10,8 +10,8 @@ locals {
     { for name in ["pipeline", "quality", "cost"] : name => "${path.module}/dashboards/${name}.json" },
     var.metrics ? { loader = "${path.module}/dashboards/loader.json" } : {},
   )
-  request_filter = "metric.type=\"run.googleapis.com/request_count\" resource.type=\"cloud_run_revision\" resource.labels.service_name=\"${var.collector}\""
-  latency_filter = "metric.type=\"run.googleapis.com/request_latencies\" resource.type=\"cloud_run_revision\" resource.labels.service_name=\"${var.collector}\""
+  request_filter = "metric.type=\"run.googleapis.com/request_count\" AND resource.type=\"cloud_run_revision\" AND resource.labels.service_name=\"${var.collector}\""
+  latency_filter = "metric.type=\"run.googleapis.com/request_latencies\" AND resource.type=\"cloud_run_revision\" AND resource.labels.service_name=\"${var.collector}\""
 }
 
 resource "google_monitoring_notification_channel" "email" {
@@ -62,7 +62,7 @@ resource "google_monitoring_slo" "availability" {
   rolling_period_days = 28
   request_based_sli {
     good_total_ratio {
-      bad_service_filter   = "${local.request_filter} metric.labels.response_code_class=\"5xx\""
+      bad_service_filter   = "${local.request_filter} AND metric.labels.response_code_class=\"5xx\""
       total_service_filter = local.request_filter
     }
   }
