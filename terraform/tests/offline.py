@@ -93,6 +93,12 @@ def folders() -> list[Path]:
     )
 
 
+def types() -> set[str]:
+    """Every type of resource and data source that is named somewhere."""
+    texts = [file.read_text("utf-8") for folder in folders() for file in folder.glob("*.tf")]
+    return {name for text in texts for name in re.findall(r"\bgoogle_[a-z0-9_]+", text)}
+
+
 def binary() -> str:
     """Terraform; without it, or with an old one, the test is skipped."""
     found = shutil.which("terraform")
@@ -116,7 +122,7 @@ class Terraform:
 
     def __init__(self, work: Path) -> None:
         self._binary = binary()
-        command = [str(python_with(*SERVING)), str(HERE / "schema_provider.py"), str(schema())]
+        command = [str(python_with(*SERVING)), str(HERE / "schema_provider.py"), str(schema()), *sorted(types())]
         self._provider = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         assert self._provider.stdout is not None
         told = self._provider.stdout.readline()

@@ -51,8 +51,8 @@ class Plans:
         return made
 
     def stack(self, **more: Any) -> Plan | str:
-        """The module by itself, with whatever the roots leave as it is."""
-        return self._plan("modules/stack", {**given("prod", REGIONS[0], {}), "schemas": "../../../schemas", **more})
+        """The module by itself, with whatever the roots leave as it is, and no schemas."""
+        return self._plan("modules/stack", {**given("prod", REGIONS[0], {}), "schemas": "tests", **more})
 
     def _plan(self, folder: str, variables: dict[str, Any]) -> Plan | str:
         key = f"{folder} {sorted(variables.items())}"

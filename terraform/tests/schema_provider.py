@@ -1,15 +1,16 @@
 """A stand-in for the google provider that knows its schema and nothing else, for Terraform without network and account.
 
 Terraform asks a provider for its schema and for a yes or no on each block. This serves both over plugin protocol 6. Started as
-`schema_provider.py SCHEMA.json.gz` it prints what belongs into the environment variable TF_REATTACH_PROVIDERS, and ends when its
-standard input does. Then `terraform init -backend=false`, `validate`, `test` (with `mock_provider`), `plan -refresh=false` and
-`show -json` work. `apply` is refused. Needs `tf` 1.2.0 from PyPI for the protocol's messages.
+`schema_provider.py SCHEMA.json.gz TYPE…` it prints what belongs into the environment variable TF_REATTACH_PROVIDERS, and ends
+when its standard input does. It knows the types named only: Terraform asks for all there are, each time it is run. Then
+`terraform init -backend=false`, `validate`, `test` (with `mock_provider`), `plan -refresh=false` and `show -json` work. `apply`
+is refused. Needs `tf` 1.2.0 from PyPI for the protocol's messages.
 """
 
 import json
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from concurrent import futures
 from pathlib import Path
 from typing import Any
@@ -101,9 +102,9 @@ def _unpacked(value: Any) -> Any:
 class Provider(rpc.ProviderServicer):  # type: ignore[misc]
     """Its methods have the protocol's names."""
 
-    def __init__(self, schemas: Json) -> None:
-        self._resources = schemas["resource_schemas"]
-        self._data = schemas["data_source_schemas"]
+    def __init__(self, schemas: Json, types: Collection[str]) -> None:
+        self._resources = {name: schema for name, schema in schemas["resource_schemas"].items() if name in types}
+        self._data = {name: schema for name, schema in schemas["data_source_schemas"].items() if name in types}
         self._answer = pb.GetProviderSchema.Response(provider=schema_of(schemas["provider"]))
         for name, schema in self._resources.items():
             self._answer.resource_schemas[name].CopyFrom(schema_of(schema))
@@ -158,9 +159,9 @@ class Stdio(grpc_stdio_pb2_grpc.GRPCStdioServicer):  # type: ignore[misc]
         return iter(())
 
 
-def main(schema: str) -> None:
+def main(schema: str, *types: str) -> None:
     server = grpc.server(futures.ThreadPoolExecutor(max_workers=16))
-    rpc.add_ProviderServicer_to_server(Provider(read(Path(schema))), server)
+    rpc.add_ProviderServicer_to_server(Provider(read(Path(schema)), types), server)
     grpc_controller_pb2_grpc.add_GRPCControllerServicer_to_server(Controller(), server)
     grpc_stdio_pb2_grpc.add_GRPCStdioServicer_to_server(Stdio(), server)
     port = server.add_insecure_port("127.0.0.1:0")

@@ -161,7 +161,7 @@ def test_a_rate_limit_is_for_each_address(plans: Plans) -> None:
 
 def test_compact_mode_is_one_worker(plans: Plans) -> None:
     plan = plans.of("dev")
-    assert [each["args"] for each in containers(plan)] == [
+    assert {each["name"]: each["args"][0] for each in containers(plan)} == {"collector": "collect", "work": "work", "doctor": "doctor"}
         ["collect"],
         ["work"],
         ["doctor", *container(plan, "doctor")["args"][1:]],

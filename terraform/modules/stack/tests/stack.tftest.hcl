@@ -13,7 +13,7 @@ variables {
   project_id = "acme-events-prod"
   region     = "europe-west1"
   image      = "europe-west1-docker.pkg.dev/acme-events-prod/snowmelt/snowmelt@sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
-  schemas    = "../../../schemas"
+  schemas    = "tests"
 }
 
 run "first_deployment" {
