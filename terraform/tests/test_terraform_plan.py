@@ -6,6 +6,7 @@ from typing import Any
 
 import offline
 import pytest
+import reference
 from offline import Plan
 from plans import DIGEST, ENVIRONMENTS, EVERYTHING, PEOPLE, REGIONS, Plans
 
@@ -82,6 +83,16 @@ def test_services_find_the_topics_that_are_made(everything: Plan) -> None:
     assert made == {*read, names.dead_letters_keeper()}
     topics = {f"projects/{each['project']}/topics/{each['name']}" for each in everything.all("google_pubsub_topic")}
     assert topics == {*(names.topic(stream) for streams in CONSUMERS.values() for stream in streams), names.dead_letters()}
+
+
+@pytest.mark.parametrize("command", ["collect", "enrich", "load", "work", "doctor"])
+def test_snowmelt_understands_what_containers_are_told(plans: Plans, everything: Plan, command: str) -> None:
+    known = reference.every_command()
+    if command not in known:
+        pytest.skip(f"this version has no command {command}")
+    plan = plans.of("dev") if command == "work" else everything
+    (told,) = [each["args"] for each in containers(plan) if each.get("args") and each["args"][0] == command]
+    known[command].make_context(command, list(told[1:]))
 
 
 def test_every_topic_has_a_subscription_that_does_not_expire(everything: Plan) -> None:

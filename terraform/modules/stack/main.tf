@@ -7,7 +7,8 @@ locals {
   common   = merge(module.bus.environment, var.settings)
   registry = { SNOWMELT_IGLU_SCHEMAS = jsonencode([local.mounts.schemas]) }
   mounts   = { schemas = "/registry", assets = "/assets" }
-  metrics  = var.metrics_image == null ? {} : { SNOWMELT_LOADER_METRICS_PORT = "8080" }
+  # The sidecar looks for metrics on 8080, where the image would answer for its health.
+  metrics = var.metrics_image == null ? {} : { SNOWMELT_LOADER_METRICS_PORT = "8080", SNOWMELT_SERVICE_HEALTH_PORT = "8081" }
   enriching = {
     environment = merge(local.common, local.registry, { SNOWMELT_ENRICHER_ASSETS = local.mounts.assets })
     buckets     = { (local.mounts.schemas) = module.registry.schemas, (local.mounts.assets) = module.registry.assets }
