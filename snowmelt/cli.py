@@ -11,7 +11,7 @@ from importlib import metadata
 import typer
 
 from backbone.errors import ConfigurationError, SnowmeltError
-from snowmelt import audit, check, doctor, erase, maintain, replay, schema, send, services, sql, tail, up
+from snowmelt import audit, check, doctor, erase, maintain, replay, schema, send, services, sql, tail, up, work
 
 app = typer.Typer(
     name="snowmelt",
@@ -27,6 +27,7 @@ app.command("up")(up.command)
 app.command("collect")(services.collect)
 app.command("enrich")(services.enrich)
 app.command("load")(services.load)
+app.command("work")(work.command)
 app.command("sql")(sql.command)
 app.command("tail")(tail.command)
 app.command("send")(send.command)

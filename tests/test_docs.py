@@ -11,7 +11,7 @@ from backbone.settings import SHARED, keys
 from snowmelt.configuration import MODELS
 
 ROOT = Path(__file__).parents[1]
-PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").glob("*.md")), ROOT / "enrichments/README.md"]
+PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md")), ROOT / "enrichments/README.md"]
 COMMANDS = reference.every_command()
 FIRST_WORDS = {name.split(" ")[0] for name in COMMANDS}
 TARGETS = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))

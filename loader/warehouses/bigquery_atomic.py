@@ -47,7 +47,7 @@ class Difference(NamedTuple):
 def open_events(session: Session) -> None:
     """Makes the table, or takes over another loader's. Raises ConfigurationError naming what cannot be loaded into."""
     if session.table(EVENTS) is None:
-        session.create(_resource())
+        session.create(resource())
     table = session.table(EVENTS)
     if table is None:
         raise BigQueryUnavailable("the table events is not there yet")
@@ -99,7 +99,8 @@ def _other_type(name: str, ours: Shape, theirs: Shape) -> Difference:
     return Difference(name, f"it is {spelled}, but has to be {ours.type}", fatal=True)
 
 
-def _resource() -> Mapping[str, Any]:
+def resource() -> Mapping[str, Any]:
+    """As the REST interface spells it, without reference."""
     fields = [field_of(name, shape) for name, shape in {**ATOMIC_SHAPES, _LOAD_TSTAMP: Leaf("TIMESTAMP")}.items()]
     for field in fields:
         if field["name"] in (*REQUIRED, _LOAD_TSTAMP):

@@ -11,6 +11,9 @@ from enum import Enum
 from pathlib import Path
 from typing import Any
 
+import cost
+import dashboards
+import events_table
 import typer
 from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
@@ -143,7 +146,14 @@ PAGES: dict[str, Callable[[], str]] = {
     "docs/commands.md": commands,
     "docs/compatibility.md": deviations,
     "docs/metrics.md": metrics,
+    "docs/cost.md": cost.page,
 }
+
+
+def files() -> Iterator[tuple[Path, str]]:
+    """What is made as a whole: path from the root, content."""
+    yield from dashboards.files()
+    yield from events_table.files()
 
 
 def renewed(page: str) -> str:
@@ -157,3 +167,6 @@ def renewed(page: str) -> str:
 if __name__ == "__main__":
     for name in PAGES:
         (ROOT / name).write_text(renewed(name), "utf-8")
+    for path, text in files():
+        (ROOT / path).parent.mkdir(parents=True, exist_ok=True)
+        (ROOT / path).write_text(text, "utf-8")

@@ -1,0 +1,4 @@
+output "snowmelt" {
+  description = "Addresses and names of everything."
+  value       = module.snowmelt
+}

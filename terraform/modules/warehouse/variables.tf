@@ -1,0 +1,36 @@
+variable "project_id" {
+  type = string
+}
+
+variable "dataset" {
+  description = "Name of the dataset."
+  type        = string
+}
+
+variable "location" {
+  description = "Where the dataset is: a region, EU or US."
+  type        = string
+}
+
+variable "prefix" {
+  type = string
+}
+
+variable "emails" {
+  description = "E-mail by process."
+  type        = map(string)
+}
+
+variable "analysts" {
+  description = "Members who may query."
+  type        = list(string)
+}
+
+variable "event_days" {
+  description = "Days after which events are deleted; null: never."
+  type        = number
+}
+
+variable "deletion_protection" {
+  type = bool
+}
