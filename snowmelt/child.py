@@ -18,16 +18,8 @@ def _follow(parent: int) -> None:
     os.kill(os.getpid(), signal.SIGTERM)
 
 
-def _keep_ports_apart() -> None:
-    """A port that is meant for one service is the collector's where several run."""
-    if "collect" not in sys.argv[1:2]:
-        for name in ("SNOWMELT_SERVICE_HEALTH_PORT", "PORT"):
-            os.environ.pop(name, None)
-
-
 if __name__ == "__main__":
     threading.Thread(target=_follow, args=(int(sys.argv.pop(1)),), daemon=True).start()
-    _keep_ports_apart()
     from snowmelt.cli import main
 
     main()

@@ -59,7 +59,7 @@ def command(
     settings = configuration.read(config, data)
     wanted = {one.value for one in role or ()}
     roles = [each for each in ROLES if not wanted or each in wanted]
-    url = (collector_url or _usual_url(settings)).rstrip("/")
+    url = _checked(collector_url) if collector_url else _usual_url(settings)
     with ExitStack() as stack:
         bus = doctor_places.bus(settings, watch, stack)
         warehouse = doctor_places.warehouse(settings, stack)
@@ -116,6 +116,18 @@ def _usual_url(settings: "Settings") -> str:
     own = settings.section("collector", CollectorSettings)
     host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(own.host, own.host)
     return f"{'https' if own.tls.certificate else 'http'}://{host}:{own.port}"
+
+
+def _checked(url: str) -> str:
+    """Raises ConfigurationError."""
+    from backbone.errors import ConfigurationError, Fault
+    from snowmelt.delivery import target
+
+    try:
+        target(url)
+    except ConfigurationError as error:
+        raise ConfigurationError([Fault("command line", "--collector-url", error.faults[0].problem)]) from None
+    return url.rstrip("/")
 
 
 def _tell(check: Check, new: bool) -> None:

@@ -17,6 +17,7 @@ _HEALTHY_AFTER = 3.0
 _SETTLED_AFTER = 5.0
 """A child that ends by itself sooner than this, at its very first start, is not restarted: something is wrong for good."""
 _LARGEST_LOG = 5_000_000
+_ONE_FOR_ALL = ("SNOWMELT_SERVICE_HEALTH_PORT", "PORT")
 _SURFACED = (" WARNING ", " ERROR ", " CRITICAL ")
 
 Note = Callable[[str, str], None]
@@ -59,12 +60,21 @@ class Service:
         command = [sys.executable, "-m", "snowmelt.child", str(os.getpid()), *self._arguments]
         with self.log.open("ab") as output:
             self.process = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                start_new_session=True,
+                env=self._environment(),
             )
         self._began = time.monotonic()
         self.starts += 1
         if self.starts > 1:
             self._note(self.name, f"running again (pid {self.process.pid})")
+
+    def _environment(self) -> dict[str, str]:
+        """A port that is meant for one service is the collector's where several run."""
+        return {name: value for name, value in os.environ.items() if self.name == "collector" or name not in _ONE_FOR_ALL}
 
     def watch(self) -> None:
         """Notices a crash, restarts when due, surfaces warnings. Raises CannotStart."""

@@ -62,6 +62,11 @@ class Cloud:
             "SNOWMELT_WAREHOUSE_WRITE_ENDPOINT": self.bigquery.write_endpoint,
         }
 
+    def ensure(self, *roles: str) -> None:
+        for role in roles:
+            if role not in self.running:
+                self.start(role)
+
     def start(self, role: str, **more: str) -> None:
         """As Cloud Run does: the port by PORT, the start over when the probe is answered."""
         environment = {**self.settings, **CLOUD_RUN[role], "PORT": str(self.ports[role]), **more}
@@ -110,48 +115,48 @@ class Cloud:
         self.bigquery.close()
 
 
-@pytest.fixture
-def cloud(built: Image, tmp_path: Path) -> Iterator[Cloud]:
-    made = Cloud(built, tmp_path)
+@pytest.fixture(scope="module")
+def cloud(built: Image, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
+    """One for all: a start takes a second. Tests look at their own events."""
+    made = Cloud(built, tmp_path_factory.mktemp("cloud"))
     yield made
     made.close()
 
 
 def test_events_become_rows_and_every_role_ends_in_time(cloud: Cloud) -> None:
     before = cloud.image.files()
-    for role in ROLES:
-        cloud.start(role)
+    cloud.ensure(*ROLES)
     good = send(cloud.url, *(event("pv", url="http://a.example/?utm_source=x") for _ in range(20)))
     broken = send(cloud.url, event("ue", ue_pr='{"schema":"iglu:com.acme/unknown_thing"}'))
     eventually(lambda: len(cloud.rows()) == len(good), what="rows")
     assert sorted(cloud.rows()) == sorted(good)
     eventually(lambda: cloud.rows("failed_events") == broken, what="a failed event")
-    late = [one for _ in range(40) for one in send(cloud.url, *(event("pv") for _ in range(100)))]
+    late = [one for _ in range(15) for one in send(cloud.url, *(event("pv") for _ in range(100)))]
     for role in ROLES:  # in the midst of it
         assert cloud.stop(role) < 10
-    for role in ROLES:
-        assert "Traceback" not in cloud.said(role)
-        cloud.start(role)
+    assert not any("Traceback" in cloud.said(role) for role in ROLES)
+    cloud.ensure(*ROLES)
     eventually(lambda: len(cloud.rows()) >= len(good) + len(late), what="rows after the new start")
     assert sorted(cloud.rows()) == sorted([*good, *late])
     assert cloud.image.files() == before
 
 
 def test_the_doctor_finds_everything_in_order_or_tells_where_an_event_got_stuck(cloud: Cloud) -> None:
-    for role in ROLES:
-        cloud.start(role)
+    cloud.ensure(*ROLES)
     code, report = cloud.doctor("--watch")
     assert [check for check in report["checks"] if check["outcome"] != "fine"] == []
     assert (code, report["ok"]) == (0, True)
     seconds = report["event"]["seconds"]
     assert list(seconds) == ["accepted", "on raw", "on enriched", "enriched", "loaded", "visible"]
     assert seconds["on raw"] < seconds["on enriched"] < seconds["visible"]
-    assert cloud.rows() == [report["event"]["event_id"]]
+    assert report["event"]["event_id"] in cloud.rows()
     assert [name for name in cloud.pubsub.topics.subscriptions if "-look-" in name] == []
 
     cloud.stop("loader")
-    cloud.pubsub.denied.add(("projects/snowmelt/subscriptions/enriched-loader", "pubsub.subscriptions.consume"))
+    lacking = ("projects/snowmelt/subscriptions/enriched-loader", "pubsub.subscriptions.consume")
+    cloud.pubsub.denied.add(lacking)
     code, report = cloud.doctor("--watch", "--wait", "2")
+    cloud.pubsub.denied.remove(lacking)
     failed = {check["what"]: check["remedy"] for check in report["checks"] if check["outcome"] == "wrong"}
     assert list(failed) == ["loader may read enriched-loader", "row visible"]
     assert failed["loader may read enriched-loader"].startswith("gcloud pubsub subscriptions add-iam-policy-binding")
@@ -161,7 +166,7 @@ def test_the_doctor_finds_everything_in_order_or_tells_where_an_event_got_stuck(
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can start processes of another user")
 def test_roles_are_not_root_and_cannot_write_where_they_are(cloud: Cloud) -> None:
-    cloud.start("enricher")
+    cloud.ensure("enricher")
     status = Path(f"/proc/{cloud.running['enricher'].pid}/status").read_text("ascii")
     (users,) = [line.split()[1:] for line in status.splitlines() if line.startswith("Uid:")]
     assert set(users) == {str(USER)}
@@ -171,23 +176,24 @@ def test_roles_are_not_root_and_cannot_write_where_they_are(cloud: Cloud) -> Non
 
 
 def test_a_loader_whose_warehouse_hangs_ends_in_time_and_what_it_held_comes_again(cloud: Cloud) -> None:
-    for role in ROLES:
-        cloud.start(role, **({"SNOWMELT_SERVICE_STOP_SECONDS": "1.5"} if role == "loader" else {}))
+    cloud.ensure("collector", "enricher")
+    if "loader" in cloud.running:
+        cloud.stop("loader")
+    cloud.start("loader", SNOWMELT_SERVICE_STOP_SECONDS="1.5")
     first = send(cloud.url, event("pv"))
-    eventually(lambda: cloud.rows() == first, what="the first row")
+    eventually(lambda: set(first) <= set(cloud.rows()), what="the first row")
     with cloud.bigquery._tables.lock:  # no call is answered any more
         second = send(cloud.url, *(event("pv") for _ in range(50)))
         time.sleep(1.0)
         assert cloud.stop("loader") < 5
     assert "it ends now" in cloud.said("loader")
     cloud.start("loader")
-    eventually(lambda: len(cloud.rows()) >= 51, 75, what="rows that were held")
-    assert sorted(cloud.rows()) == sorted([*first, *second])
+    eventually(lambda: set(second) <= set(cloud.rows()), 75, what="rows that were held")
+    assert len(cloud.rows()) == len(set(cloud.rows()))
 
 
 def test_an_enricher_whose_bus_fails_ends_in_time(cloud: Cloud) -> None:
-    for role in ("collector", "enricher"):
-        cloud.start(role)
+    cloud.ensure("collector", "enricher")
     with cloud.pubsub.faults.during(grpc.StatusCode.UNAVAILABLE, "Publish"):
         assert call(cloud.url, "GET", "/i?e=pv&p=web")[0] == 503
         assert call(cloud.url, "GET", "/sink-health")[0] == 503

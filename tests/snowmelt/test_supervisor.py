@@ -140,3 +140,17 @@ def test_a_large_log_becomes_one_old_file(service: Service) -> None:
         service.watch()
     assert service.log.stat().st_size == 0
     assert service.log.with_suffix(".log.1").stat().st_size > 5_000_000
+
+
+@pytest.mark.parametrize(("name", "has"), [("collector", True), ("enricher", False), ("loader", False)])
+def test_a_port_that_is_meant_for_one_service_is_the_collectors(
+    tmp_path: Path, notes: Notes, monkeypatch: pytest.MonkeyPatch, name: str, has: bool
+) -> None:
+    monkeypatch.setenv("SNOWMELT_SERVICE_HEALTH_PORT", "8080")
+    child = Service(name, ["tail", "raw", "--follow", "--data", str(tmp_path)], tmp_path / "log", notes)
+    child.start()
+    try:
+        environment = Path(f"/proc/{pid_of(child)}/environ").read_bytes().split(b"\0")
+    finally:
+        child.stop(1, threading.Event(), lambda: None)
+    assert (b"SNOWMELT_SERVICE_HEALTH_PORT=8080" in environment) == has
