@@ -17,6 +17,7 @@ class Load:
         self._log = pipeline.folder / f"answered-{time.monotonic_ns()}"
         command = [sys.executable, "-m", "snowmelt", "send", "--url", pipeline.url, "--log", str(self._log), "--count", "0"]
         self._process = subprocess.Popen([*command, *flags], cwd=ROOT, stdout=subprocess.DEVNULL)
+        eventually(self._log.exists, 30, 0.01, "events are being sent")
 
     def stop(self) -> list[str]:
         self._process.send_signal(signal.SIGINT)
