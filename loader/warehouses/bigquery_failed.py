@@ -33,6 +33,8 @@ _SHAPES: dict[str, Shape] = {
 }
 _MOST_KNOWN = 300_000
 """Failures whose keys are in memory. Older ones stay as they are: their event may land, but their row does not go."""
+_PATIENCE = 1.0
+"""Seconds a batch waits for new columns of failed events."""
 _RECENT = 1_000
 """Rows kept whole, to be joined with their other half without asking."""
 
@@ -187,7 +189,10 @@ class FailedLog:
 
     def _written(self, rows: Sequence[Row]) -> list[Row]:
         """Without what cannot be written yet; the JSON columns have it in any case."""
-        pending = {path[0] for path in self.log.table.pending(0.0)} - _SHAPES.keys()
+        names = frozenset().union(*rows) - _SHAPES.keys()
+        pending = names & {path[0] for path in self.log.table.pending(0.0)}
+        if pending:
+            pending = names & {path[0] for path in self.log.table.pending(_PATIENCE)}
         return [{name: value for name, value in row.items() if name not in pending} for row in rows] if pending else list(rows)
 
     def _rows(self, keys: Sequence[str]) -> dict[str, Row]:

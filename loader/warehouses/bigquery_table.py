@@ -85,17 +85,23 @@ class GrowingTable:
                 raise BigQueryUnavailable(f"the column {name} of {self.name} was made by somebody else, and otherwise")
 
     def pending(self, patience: float) -> set[Path]:
-        """Paths of the table that cannot be written yet; looks for so many seconds whether they can."""
+        """Paths of the table that cannot be written yet; looks once whether they can, and for so many seconds again."""
         deadline = time.monotonic() + patience
-        while True:
-            now = time.monotonic()
-            self._distrusted = {path: until for path, until in self._distrusted.items() if until > now}
-            paths = set(missing(self._writable, self.shapes())) | self._distrusted.keys()
-            if not paths or now >= deadline:
-                return paths
-            time.sleep(min(_LOOK, deadline - now))
+        paths = self._not_writable()
+        while paths:
             assert self.stream is not None
             self._learn(self.stream.schema())
+            paths = self._not_writable()
+            left = deadline - time.monotonic()
+            if not paths or left <= 0:
+                break
+            time.sleep(min(_LOOK, left))
+        return paths
+
+    def _not_writable(self) -> set[Path]:
+        now = time.monotonic()
+        self._distrusted = {path: until for path, until in self._distrusted.items() if until > now}
+        return set(missing(self._writable, self.shapes())) | self._distrusted.keys()
 
     def append(self, rows: Sequence[Row]) -> None:
         """Raises Late, RowErrors, StreamGone, BigQueryRefused, BigQueryUnavailable. The rows are changed."""

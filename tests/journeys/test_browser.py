@@ -166,6 +166,8 @@ def test_anonymous_tracking_leaves_no_trace_of_the_visitor(
 
 
 def test_raw_payloads_hold_what_the_browser_said(pipeline: Pipeline) -> None:
+    if pipeline.flags:
+        pytest.skip("Pub/Sub does not keep what was read")
     payloads = [json.loads(line) for line in pipeline.tail("raw")]
     agents = {payload.get("user_agent", "") for payload in payloads}
     assert any("HeadlessChrome" in agent or "Chrome/" in agent for agent in agents)

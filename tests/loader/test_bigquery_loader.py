@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from bookkeeping import ID, Works
 
 from backbone.bus.memory import MemoryBus
 from backbone.iglu.registries import FolderRegistry, Place
@@ -70,6 +71,19 @@ def test_an_event_whose_column_is_late_waits_while_others_load(running: Running,
     running.load(until=lambda: not running.subject.warehouse.waiting())
     assert running.subject.sql("SELECT COUNT(*) FROM events") == [(2,)]
     assert running.subject.sql("SELECT COUNT(*) FROM waiting_events") == [(0,)]
+
+
+@pytest.mark.parametrize(("lag", "kept"), [(0.0, True), (0.5, True), (30.0, False)])
+def test_the_first_failed_event_with_a_column_has_it_unless_bigquery_takes_long(
+    cloud_works: Works, line: Any, lag: float, kept: bool
+) -> None:
+    assert cloud_works.server is not None
+    cloud_works.start()
+    cloud_works.server.faults.lag_seconds = lag
+    cloud_works.send(("failed", line(event_id=ID, entities=[(CART, {"a": "x"})])))
+    cloud_works.load()
+    columns = "len(contexts_com_acme_cart_1), contexts IS NOT NULL"
+    assert cloud_works.sql(f"SELECT {columns} FROM failed_events") == [(1 if kept else None, True)]
 
 
 def test_a_row_bigquery_refuses_is_a_failed_event_and_the_others_load(running: Running, line: Any) -> None:
