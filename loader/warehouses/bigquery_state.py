@@ -33,8 +33,7 @@ _SHAPES: dict[str, Shape] = {
     "streams": ListOf(_TEXT),
     "cells": ListOf(Record(_CELL)),
 }
-"""`kind`: `opening` (streams were opened, nothing else), `batch`; by maintenance `summary` (of batches: their cells) and
-`maintained`. `positions`, `read`: JSON."""
+"""`kind`: `opening` (streams were opened, nothing else) or `batch`. `positions`, `read`: JSON."""
 _OPENING, _BATCH = "opening", "batch"
 OPENINGS = 20
 """Of so many loaders that came last the streams are ended."""
