@@ -13,6 +13,7 @@ from google.cloud import bigquery
 from loader.warehouses.bigquery_atomic import EVENTS, differences
 from loader.warehouses.bigquery_client import BigQueryRefused, BigQueryUnavailable, Session
 from loader.warehouses.bigquery_failed import FAILED
+from loader.warehouses.bigquery_removals import REMOVALS
 from loader.warehouses.bigquery_replays import EVENTS as REPLAYED_EVENTS
 from loader.warehouses.bigquery_replays import REPLAYS
 from loader.warehouses.bigquery_state import BATCHES, LEDGER
@@ -23,7 +24,7 @@ from snowmelt.doctor_pubsub import told
 
 ABOUT = "BigQuery"
 _LOGS = (FAILED, WAITING, REPLAYS, REPLAYED_EVENTS)
-TABLES = (EVENTS, *(f"{name}_log" for name in _LOGS), BATCHES)
+TABLES = (EVENTS, *(f"{name}_log" for name in _LOGS), BATCHES, REMOVALS)
 VIEWS = (*_LOGS, LEDGER)
 _NEEDED = {
     "bigquery.tables.get": "see the tables",

@@ -29,6 +29,12 @@ class Remainder(NamedTuple):
     when: datetime | None = None
 
 
+_WHY = {
+    False: "which BigQuery got too lately to let go of them",
+    True: "which came just now, or whose batch no loader has completed yet",
+}
+
+
 class ErasedWarehouse(Protocol):
     def counted(self) -> dict[str, int]:
         """Table → rows that are the person's."""
@@ -92,13 +98,12 @@ class OfBigQuery:
         """Waits for rows that BigQuery does not let go of yet, if that is possible within `patience`."""
         deadline = datetime.now(UTC) + timedelta(seconds=patience)
         while left := self._once():
-            when = max(each.when for each in left)
-            if when > deadline or when <= datetime.now(UTC):
+            when = max((each.when for each in left if each.when is not None), default=None)
+            if when is None or when > deadline:
                 break
             note(f"waiting until {when:%H:%M:%S} UTC, when BigQuery lets go of rows it got only lately")
             time.sleep(max(0.0, (when - datetime.now(UTC)).total_seconds()))
-        late = "which BigQuery got too lately to let go of them"
-        return [Remainder(each.place, f"{each.rows:,} in {each.place}, {late}", each.when) for each in left]
+        return [Remainder(each.place, f"{each.rows:,} in {each.place}, {_WHY[each.when is None]}", each.when) for each in left]
 
     def _once(self) -> "list[Left]":
         with _refusals_told():

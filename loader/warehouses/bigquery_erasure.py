@@ -16,6 +16,7 @@ from backbone.person import COLUMNS, Person
 from loader.warehouses.bigquery_access import Access
 from loader.warehouses.bigquery_fresh import changeable, micros, oldest_first
 from loader.warehouses.bigquery_removals import create, noting
+from loader.warehouses.bigquery_settled import Settled, settled
 from loader.warehouses.ducklake_erasure import PLAIN, WHOLE_EVENTS
 
 EVENTS, FAILED, WAITING = "events", "failed_events", "waiting_events"
@@ -27,11 +28,11 @@ Keys = Mapping[Any, int]
 
 
 class Left(NamedTuple):
-    """Rows that BigQuery does not let go of before `when`."""
+    """Rows that BigQuery does not let go of before `when`; None: their batch is not completed, or they came just now."""
 
     place: str
     rows: int
-    when: datetime
+    when: datetime | None
 
 
 class Erasure:
@@ -40,6 +41,7 @@ class Erasure:
         self._ids = sorted(set().union(*person.ids.values()))
         self._person = person
         self._theirs, self._values = _condition(person)
+        self._settled = Settled(0, 0)
 
     def counted(self) -> dict[str, int]:
         """Place → how much is the person's; failures also that the view does not show any more."""
@@ -53,6 +55,7 @@ class Erasure:
         if not self._access.exists(EVENTS):
             return []
         create(self._access)
+        self._settled = settled(self._access)
         failures = self._failures()
         left = [self._forget_filters()]
         marks = self._marks(sorted(failures))
@@ -76,11 +79,12 @@ class Erasure:
             rows += " AND event_id NOT IN UNNEST(@held)"
 
         def delete(before: int) -> None:
-            self._change(noting(self._access, "erased", EVENTS, rows), f"DELETE {rows}", before=before, held=held)
+            until = min(before, self._settled.loaded + 1)
+            self._change(noting(self._access, "erased", EVENTS, rows), f"DELETE {rows}", before=until, held=held)
 
         age = oldest_first(delete)
         number, newest = self._events()
-        return Left(EVENTS, number, changeable(newest, age)) if number else None
+        return _left(EVENTS, number, newest, age)
 
     def _events(self) -> tuple[int, int]:
         """(rows, when the last of them was loaded: microseconds since 1970)."""
@@ -143,13 +147,14 @@ class Erasure:
         gone: set[Any] = set()
 
         def delete(before: int) -> None:
-            for part in _parts([each for each, change in keys.items() if change < before and each not in gone]):
-                self._change(*statements, f"DELETE {rows} AND change < @before", before=before, keys=part)
+            until = min(before, self._settled.change + 1)
+            for part in _parts([each for each, change in keys.items() if change < until and each not in gone]):
+                self._change(*statements, f"DELETE {rows} AND change < @before", before=until, keys=part)
                 gone.update(part)
 
         age = oldest_first(delete)
         kept = [change for each, change in keys.items() if each not in gone]
-        return Left(table, len(kept), changeable(max(kept), age)) if kept else None
+        return _left(table, len(kept), max(kept, default=0), age)
 
     def _forget_filters(self) -> Left | None:
         """What a replay was told to select may name the person."""
@@ -165,7 +170,7 @@ class Erasure:
         age = oldest_first(forget)
         query = f"SELECT COUNT(*), MAX(change) FROM {rows} WHERE filters IS NOT NULL AND ({naming})"
         ((number, newest),) = self._access.pages(query, **values)
-        return Left(REPLAYS, number, changeable(newest, age)) if number else None
+        return _left(REPLAYS, number, newest, age)
 
     def _change(self, *statements: str, **values: Any) -> None:
         given = {**self._values, **values, "tstamp": micros(datetime.now(UTC))}
@@ -180,9 +185,12 @@ class Erasure:
         return self._access.quoted(f"{view}_log")
 
 
-def wait_for(left: Sequence[Left]) -> timedelta:
-    """How long until all of it can go."""
-    return max((each.when for each in left), default=datetime.now(UTC)) - datetime.now(UTC)
+def _left(place: str, rows: int, newest: int, age: timedelta | None) -> Left | None:
+    """`newest`: when the last of the rows came, microseconds since 1970. `age`: as `oldest_first` answered."""
+    if not rows:
+        return None
+    when = changeable(newest, age)
+    return Left(place, rows, when if when > datetime.now(UTC) else None)
 
 
 def _condition(person: Person) -> tuple[str, dict[str, list[str]]]:

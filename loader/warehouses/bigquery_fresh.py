@@ -34,7 +34,7 @@ def changeable(newest: int, age: timedelta | None) -> datetime:
     return datetime.fromtimestamp(newest / 1_000_000, UTC) + (age if age is not None else 2 * _AGES[-1])
 
 
-def settled() -> int:
+def changeable_before() -> int:
     """Rows before that moment can be changed in any case."""
     return micros(datetime.now(UTC) - _AGES[-1])
 

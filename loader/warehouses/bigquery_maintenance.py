@@ -12,14 +12,15 @@ from typing import Any
 from loader.ledger import COUNTERS
 from loader.settings import WarehouseSettings
 from loader.warehouses.bigquery_access import Access
-from loader.warehouses.bigquery_fresh import micros, settled
+from loader.warehouses.bigquery_fresh import changeable_before, micros
 from loader.warehouses.bigquery_removals import create, noting
+from loader.warehouses.bigquery_settled import settled
 from loader.warehouses.bigquery_state import BATCHES, OPENINGS
 from loader.warehouses.ducklake_maintenance import Step
 
 _LOGS = {"failed_events": "failure_key", "waiting_events": "number", "replays": "replay_id", "replayed_events": "mark"}
-_KEPT = timedelta(days=1)
-"""Age at which rows of logs that say nothing any more go, and batches are summed up."""
+_DAY = 86_400_000_000
+"""Microseconds: age at which rows of logs that say nothing any more go, and batches are summed up."""
 
 
 def maintain(access: Access, settings: WarehouseSettings) -> Iterator[Step]:
@@ -46,25 +47,28 @@ class _Maintenance:
         self._settings = settings
         self._now = datetime.now(UTC)
         self._batches = access.quoted(BATCHES)
-        self._noted = self._number(f"SELECT MAX(change) FROM {self._batches} WHERE kind = 'batch'")
-        """The last change that counts."""
+        self._settled = settled(access)
 
     def retention(self) -> Step:
         events, failed = self._settings.event_days, self._settings.failed_days
         counts = {
-            "events": 0 if events is None else self._expire_events(self._before(events)),
+            "events": 0 if events is None else self._expire_events(min(self._before(events), self._settled.loaded + 1)),
             "failed_events": 0 if failed is None else self._expire_failures(self._before(failed)),
         }
         return Step("retention", ", ".join(f"{count} rows of {table}" for table, count in counts.items()))
 
     def compaction(self) -> Step:
-        until = min(self._noted, micros(self._now - _KEPT))
+        until = min(self._settled.change, micros(self._now) - _DAY)
         counts = {f"{view}_log": self._compact(view, key, until) for view, key in _LOGS.items()}
         return Step("compact", ", ".join(f"{count} rows of {table}" for table, count in counts.items()))
 
     def ledger(self) -> Step:
-        """Rows of batches become one a day of their events; the last batch stays as it is, and which loaders came last."""
-        until = min(self._noted - 1, micros(self._now - _KEPT))
+        """Rows of batches become one a day of their events (`kind`: `summary`).
+
+        Those of the day before the last batch stay as they are, those from which on an interrupted batch may have something to
+        come, and which loaders came last.
+        """
+        until = min(self._settled.change - _DAY, self._settled.loaded)
         number = self._number(f"SELECT COUNT(*) FROM {self._batches} WHERE kind = 'batch' AND change <= @until", until=until)
         if number:
             cell = ", ".join(("hour", "app_id", *COUNTERS))
@@ -113,10 +117,10 @@ class _Maintenance:
             f" HAVING {loaded} < TIMESTAMP_MICROS(@before) AND MAX(change) <= @noted)"
         )
         shown = f"FROM {self._access.quoted('failed_events')} WHERE {old}"
-        number = self._number(f"SELECT COUNT(*) {shown}", before=before, noted=self._noted)
+        number = self._number(f"SELECT COUNT(*) {shown}", before=before, noted=self._settled.change)
         if number:
             note, delete = noting(self._access, "expired", "failed_events", shown), f"DELETE FROM {log} WHERE {old}"
-            self._access.transaction(note, delete, before=before, noted=self._noted, tstamp=micros(self._now))
+            self._access.transaction(note, delete, before=before, noted=self._settled.change, tstamp=micros(self._now))
         return number
 
     def _compact(self, view: str, key: str, until: int) -> int:
@@ -128,7 +132,7 @@ class _Maintenance:
         return self._access.change(f"DELETE FROM {log} WHERE change <= @until AND {row} NOT IN ({needed})", until=until)
 
     def _before(self, days: float) -> int:
-        return min(micros(self._now - timedelta(days=days)), settled())
+        return min(micros(self._now - timedelta(days=days)), changeable_before())
 
     def _openings(self) -> int:
         """Change of the earliest loader whose streams one that starts still has to end."""

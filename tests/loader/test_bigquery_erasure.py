@@ -264,3 +264,32 @@ def test_what_the_loader_has_in_hand_while_it_is_erased_does_not_come_back(
     counts = "sum(failed) + sum(incomplete) - sum(recovered), sum(parked) - sum(unparked), sum(loaded)"
     assert sql(running, f"SELECT {counts} FROM loader_ledger") == [(1, 1, 2)], "both of which were removed"
     assert remembered(running, WHO) == []
+
+
+def test_what_an_interrupted_batch_has_left_stays_until_the_batch_has_come_again(
+    running: Running, line: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Deleted before, it would come again, and be counted as removed though it was never counted as loaded."""
+
+    class Killed(BaseException):
+        pass
+
+    def killed(*_: Any) -> None:
+        raise Killed
+
+    running.load(line(user_id=WHO, app_id="noted"))
+    mine, broken = line(user_id=WHO, event_id=EVENT), failed_event(uid=WHO)
+    with monkeypatch.context() as patched:
+        patched.setattr(running.subject.warehouse, "_note", killed)
+        with pytest.raises(Killed):
+            send(running, ("enriched", mine), ("bad", broken))
+    left = erased(running)
+    assert sorted((each.place, each.rows, each.when) for each in left) == [("events", 1, None), ("failed_events", 1, None)]
+    assert sql(running, "SELECT app_id FROM events") == [(None,)]
+    running.subject.again()
+    running.loader = running.open()
+    running.load()
+    assert erased(running) == []
+    assert remembered(running, WHO) == []
+    assert sql(running, "SELECT sum(loaded), sum(failed) FROM loader_ledger") == [(2, 1)]
+    assert sql(running, 'SELECT sum("rows") FROM loader_removals') == [(3,)]

@@ -140,22 +140,23 @@ def test_what_an_interrupted_batch_needs_to_be_taken_back_stays(running: Running
 def test_batches_become_a_row_a_day_and_the_ledger_stays(running: Running, line: Any) -> None:
     for number in range(4):
         running.load(line(), line(app_id="shop", collector_tstamp=f"2026-01-0{number + 1} 12:00:00.000"), b"no line")
-    before = sql(running, SUMS)
     age(running.subject.server, 2)
-    standing = running.subject.warehouse.positions()
-    assert maintained(running)["ledger"] == "5 batches summed up", "that of the start too"
-    after = sql(running, SUMS)
-    assert after == before
+    assert maintained(running)["ledger"] == "0 batches summed up", "those of the day before the last one stay"
+    running.load(line())
+    before, standing = sql(running, SUMS), running.subject.warehouse.positions()
+    assert maintained(running)["ledger"] == "6 batches summed up", "two of them of the start"
+    assert sql(running, SUMS) == before
     kinds = dict(sql(running, "SELECT kind, count(*) FROM loader_batches GROUP BY ALL"))
     assert (kinds["batch"], kinds["opening"]) == (1, 1)
-    assert kinds["summary"] == 4, "three days, and that of the failures; the last batch stays"
+    assert kinds["summary"] == 5, "four days, and that of the failures"
     running.subject.again()
     assert running.subject.warehouse.positions() == standing
     running.loader = running.open()
-    running.load(line())
     age(running.subject.server, 2)
+    running.load(line())
     maintained(running)
-    assert ledger(running.subject)["received"] == 13
+    assert sql(running, "SELECT count(*) FROM loader_batches WHERE kind = 'summary'") == [(5,)]
+    assert ledger(running.subject)["received"] == 14
 
 
 def test_the_loader_does_it_when_it_is_due_and_not_again_before(running: Running, line: Any) -> None:
