@@ -207,3 +207,9 @@ def test_every_alert_leads_to_its_runbook_and_somebody_hears_it(everything: Plan
 def test_requests_that_went_well_are_not_logged(everything: Plan) -> None:
     (exclusion,) = everything.all("google_logging_project_exclusion")
     assert re.search(r'service_name="snowmelt-collector".*status<400', exclusion["filter"])
+
+
+def test_old_rows_are_deleted_by_the_loader_which_notes_it(plans: Plans) -> None:
+    plan = plans.of("staging", **PEOPLE)
+    assert environment(container(plan, "load"))["SNOWMELT_WAREHOUSE_EVENT_DAYS"] == "30"
+    assert not plan.one("google_bigquery_table", "events")["time_partitioning"][0].get("expiration_ms")

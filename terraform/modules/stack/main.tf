@@ -77,6 +77,7 @@ module "warehouse" {
   emails              = local.emails
   analysts            = var.analysts
   event_days          = var.event_days
+  time_travel_hours   = var.time_travel_hours
   deletion_protection = var.deletion_protection
 }
 

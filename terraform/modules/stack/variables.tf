@@ -143,6 +143,12 @@ variable "event_days" {
   default     = null
 }
 
+variable "time_travel_hours" {
+  description = "How long what was deleted from the dataset can be asked for, 48 to 168; after an erasure people may want it short."
+  type        = number
+  default     = 168
+}
+
 variable "retention" {
   description = "How long topics keep what was delivered."
   type = object({
