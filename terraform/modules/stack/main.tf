@@ -117,7 +117,7 @@ module "worker" {
   deployer            = local.deployer
   launch_stage        = var.launch_stage
   deletion_protection = var.deletion_protection
-  depends_on          = [module.bus, module.registry, module.warehouse, google_project_iam_member.metrics]
+  depends_on          = [module.foundation, module.bus, module.registry, module.warehouse, google_project_iam_member.metrics]
 }
 
 # The sidecar beside the loader writes its metrics.
