@@ -18,8 +18,11 @@ if [ -n "$promoted" ]; then
   digest=${promoted##*@}
   docker buildx imagetools create --tag "$repository/snowmelt:promoted-${digest: -12}" "$promoted"
 else
+  base=${BASE:-docker.io/library/python:3.11-slim}
+  base=${base%@*}@$(docker buildx imagetools inspect "$base" --format '{{.Manifest.Digest}}')
+  echo "on $base"
   tag=$repository/snowmelt:$(git rev-parse --short HEAD)-$(date +%Y%m%d%H%M%S)
-  docker buildx build --platform linux/amd64 --provenance=false --push --tag "$tag" --metadata-file "$folder/image.json" .
+  docker buildx build --build-arg "BASE=$base" --platform linux/amd64 --provenance=false --push --tag "$tag" --metadata-file "$folder/image.json" .
   digest=$(python3 -c 'import json, sys; print(json.load(open(sys.argv[1]))["containerimage.digest"])' "$folder/image.json")
   rm "$folder/image.json"
 fi

@@ -128,11 +128,11 @@ resource "google_storage_bucket_iam_member" "deployer" {
   depends_on = [google_service_account.github]
 }
 
-# To learn the number of the project, without which nothing is planned.
+# The number of the project, without which nothing is planned; and how far Cloud Run has come with what it was told.
 resource "google_project_iam_member" "deployer" {
-  for_each   = local.github
+  for_each   = var.github_repository == null ? toset([]) : toset(["roles/browser", "roles/run.viewer"])
   project    = var.project_id
-  role       = "roles/browser"
+  role       = each.key
   member     = "serviceAccount:${local.deployer}"
   depends_on = [google_service_account.github]
 }

@@ -86,7 +86,7 @@ def test_the_loader_takes_over_the_table_that_terraform_makes() -> None:
     text = (offline.TERRAFORM / "modules" / "warehouse" / "main.tf").read_text("utf-8")
     partitioning = bigquery.TimePartitioning(type_="DAY", field="load_tstamp")
     assert '"DAY"' in text
-    assert 'field         = "load_tstamp"' in text
+    assert 'field = "load_tstamp"' in text
     fields = json.loads((offline.TERRAFORM / "modules" / "warehouse" / "events.json").read_text("utf-8"))
     assert differences(fields, partitioning, "TABLE") == []
     assert [field["mode"] for field in fields if field["name"] == "load_tstamp"] == ["REQUIRED"]

@@ -207,3 +207,44 @@ def test_every_alert_leads_to_its_runbook_and_somebody_hears_it(everything: Plan
 def test_requests_that_went_well_are_not_logged(everything: Plan) -> None:
     (exclusion,) = everything.all("google_logging_project_exclusion")
     assert re.search(r'service_name="snowmelt-collector".*status<400', exclusion["filter"])
+
+
+def test_old_rows_are_deleted_by_the_loader_which_notes_it(plans: Plans) -> None:
+    plan = plans.of("staging", **PEOPLE)
+    assert environment(container(plan, "load"))["SNOWMELT_WAREHOUSE_EVENT_DAYS"] == "30"
+    assert not plan.one("google_bigquery_table", "events")["time_partitioning"][0].get("expiration_ms")
+
+
+def test_the_synthetic_event_is_sent_every_five_minutes(everything: Plan) -> None:
+    (job,) = everything.all("google_cloud_run_v2_job")
+    (schedule,) = everything.all("google_cloud_scheduler_job")
+    assert schedule["schedule"] == "*/5 * * * *"
+    assert schedule["http_target"][0]["uri"].endswith(f"/{job['name']}:run")
+    assert "https://collect.acme.com" in container(everything, "doctor")["args"]
+
+
+def test_the_budget_tells_before_it_is_spent(everything: Plan) -> None:
+    (budget,) = everything.all("google_billing_budget")
+    assert budget["amount"][0]["specified_amount"][0]["units"] == "500"
+    assert [rule["threshold_percent"] for rule in budget["threshold_rules"]] == [0.5, 0.9, 1, 1]
+    assert budget["threshold_rules"][-1]["spend_basis"] == "FORECASTED_SPEND"
+
+
+def test_where_all_users_is_forbidden_the_collector_asks_nobody(plans: Plans) -> None:
+    plan = plans.stack(collector_public="disabled")
+    assert isinstance(plan, Plan), plan
+    assert plan.one("google_cloud_run_v2_service", "collector")["invoker_iam_disabled"]
+    assert "allUsers" not in json.dumps(plan.document["planned_values"])
+
+
+def test_schemas_are_public_only_when_asked_for(plans: Plans, everything: Plan) -> None:
+    def kept(plan: Plan) -> str:
+        (bucket,) = [each for each in plan.all("google_storage_bucket") if each["name"].endswith("-schemas")]
+        return str(bucket["public_access_prevention"])
+
+    public = plans.stack(schemas_public=True)
+    assert isinstance(public, Plan), public
+    assert (kept(everything), kept(public)) == ("enforced", "inherited")
+    assert {each["bucket"] for each in public.all("google_storage_bucket_iam_member") if each["member"] == "allUsers"} == {
+        "acme-events-prod-snowmelt-schemas"
+    }

@@ -14,6 +14,7 @@ from typing import Any
 import cost
 import dashboards
 import events_table
+import terraform_variables
 import typer
 from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
@@ -147,6 +148,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "docs/compatibility.md": deviations,
     "docs/metrics.md": metrics,
     "docs/cost.md": cost.page,
+    "docs/deploy.md": terraform_variables.page,
 }
 
 

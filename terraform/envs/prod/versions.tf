@@ -13,9 +13,7 @@ terraform {
 }
 
 provider "google" {
-  project               = var.project_id
-  region                = var.region
-  user_project_override = true
-  billing_project       = var.project_id
-  default_labels        = { app = "snowmelt", env = "prod" }
+  project        = var.project_id
+  region         = var.region
+  default_labels = { app = "snowmelt", env = "prod" }
 }

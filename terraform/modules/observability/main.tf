@@ -45,6 +45,10 @@ resource "google_monitoring_uptime_check_config" "collector" {
     type   = "uptime_url"
     labels = { project_id = var.project_id, host = var.host }
   }
+  # An alert that looks at it keeps it from being deleted.
+  lifecycle {
+    create_before_destroy = true
+  }
 }
 
 resource "google_monitoring_custom_service" "collector" {

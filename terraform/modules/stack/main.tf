@@ -77,6 +77,7 @@ module "warehouse" {
   emails              = local.emails
   analysts            = var.analysts
   event_days          = var.event_days
+  time_travel_hours   = var.time_travel_hours
   deletion_protection = var.deletion_protection
 }
 
@@ -116,7 +117,7 @@ module "worker" {
   deployer            = local.deployer
   launch_stage        = var.launch_stage
   deletion_protection = var.deletion_protection
-  depends_on          = [module.bus, module.registry, module.warehouse, google_project_iam_member.metrics]
+  depends_on          = [module.foundation, module.bus, module.registry, module.warehouse, google_project_iam_member.metrics]
 }
 
 # The sidecar beside the loader writes its metrics.

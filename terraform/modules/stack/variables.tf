@@ -1,5 +1,6 @@
 variable "project_id" {
-  type = string
+  description = "The project all of it is in."
+  type        = string
   validation {
     condition     = can(regex("^[a-z][a-z0-9-]{4,28}[a-z0-9]$", var.project_id))
     error_message = "Not the id of a project."
@@ -68,7 +69,7 @@ variable "compact" {
 }
 
 variable "collector" {
-  description = "Size of the collector."
+  description = "Size of the collector; billing by request, or by instance, which is cheaper above some 50 million requests a month."
   type = object({
     min         = optional(number, 0)
     max         = optional(number, 20)
@@ -87,7 +88,7 @@ variable "collector_public" {
 }
 
 variable "workers" {
-  description = "Sizes of enricher and loader, or of work in compact mode."
+  description = "Sizes of enrich, load, or of work in compact mode: min and max instances, cpu, memory."
   type = object({
     enrich = optional(object({ min = optional(number, 1), max = optional(number, 1), cpu = optional(string, "1"), memory = optional(string, "1Gi") }), {})
     load   = optional(object({ min = optional(number, 1), max = optional(number, 1), cpu = optional(string, "1"), memory = optional(string, "2Gi") }), {})
@@ -143,6 +144,12 @@ variable "event_days" {
   default     = null
 }
 
+variable "time_travel_hours" {
+  description = "How long what was deleted from the dataset can be asked for, 48 to 168; after an erasure people may want it short."
+  type        = number
+  default     = 168
+}
+
 variable "retention" {
   description = "How long topics keep what was delivered."
   type = object({
@@ -171,7 +178,7 @@ variable "deployer" {
 }
 
 variable "alerts" {
-  description = "Who is told; slack_channel is the id of a channel made by hand, so that no state holds its token."
+  description = "Who is told; slack_channel is the id of a channel made by hand, so that no state holds its token; required: refuse to plan without any; quiet: no traffic is no alarm."
   type = object({
     emails        = optional(list(string), [])
     sms           = optional(list(string), [])
@@ -221,6 +228,7 @@ variable "launch_stage" {
 }
 
 variable "deletion_protection" {
-  type    = bool
-  default = true
+  description = "Whether collector, workers and the table of events refuse to be deleted."
+  type        = bool
+  default     = true
 }

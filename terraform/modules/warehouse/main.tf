@@ -15,6 +15,7 @@ resource "google_bigquery_dataset" "events" {
   description                = "Events of Snowmelt, failed events, and what it notes about loading"
   delete_contents_on_destroy = false
   storage_billing_model      = "PHYSICAL"
+  max_time_travel_hours      = tostring(var.time_travel_hours)
   # Without this block BigQuery would let every viewer of the project read the data.
   access {
     role          = "OWNER"
@@ -34,10 +35,10 @@ resource "google_bigquery_table" "events" {
   schema              = file("${path.module}/events.json")
   clustering          = ["event_name"]
   deletion_protection = var.deletion_protection
+  # Partitions do not expire by themselves: the loader deletes old ones, and notes that it did, or an audit would miss their rows.
   time_partitioning {
-    type          = "DAY"
-    field         = "load_tstamp"
-    expiration_ms = var.event_days == null ? null : var.event_days * 86400000
+    type  = "DAY"
+    field = "load_tstamp"
   }
   lifecycle {
     ignore_changes = [schema]

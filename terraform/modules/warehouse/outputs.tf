@@ -1,11 +1,14 @@
 output "environment" {
   description = "Settings of the services that concern the warehouse."
-  value = {
-    SNOWMELT_WAREHOUSE_KIND     = "bigquery"
-    SNOWMELT_WAREHOUSE_PROJECT  = var.project_id
-    SNOWMELT_WAREHOUSE_DATASET  = google_bigquery_dataset.events.dataset_id
-    SNOWMELT_WAREHOUSE_LOCATION = var.location
-  }
+  value = merge(
+    {
+      SNOWMELT_WAREHOUSE_KIND     = "bigquery"
+      SNOWMELT_WAREHOUSE_PROJECT  = var.project_id
+      SNOWMELT_WAREHOUSE_DATASET  = google_bigquery_dataset.events.dataset_id
+      SNOWMELT_WAREHOUSE_LOCATION = var.location
+    },
+    var.event_days == null ? {} : { SNOWMELT_WAREHOUSE_EVENT_DAYS = tostring(var.event_days) },
+  )
 }
 
 output "events" {

@@ -34,3 +34,12 @@ variable "event_days" {
 variable "deletion_protection" {
   type = bool
 }
+
+variable "time_travel_hours" {
+  description = "How long what was deleted can be asked for."
+  type        = number
+  validation {
+    condition     = var.time_travel_hours >= 48 && var.time_travel_hours <= 168
+    error_message = "Between 48 and 168 hours, says BigQuery."
+  }
+}
