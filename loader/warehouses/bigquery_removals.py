@@ -9,7 +9,7 @@ import time
 from typing import Any
 
 from backbone.errors import TransientError
-from loader.warehouses.bigquery_client import Session
+from loader.warehouses.bigquery_client import BigQueryRefused, Session
 from loader.warehouses.bigquery_schema import field_of
 from loader.warehouses.protocol import Leaf, Shape
 
@@ -68,7 +68,7 @@ class Removals:
         self._next = time.monotonic() + _LOOK
         try:
             state = self._state()
-        except TransientError as problem:
+        except (BigQueryRefused, TransientError) as problem:
             log.info("whether rows were removed cannot be told: %s", problem)
             return False
         before, self._seen = self._seen, state
