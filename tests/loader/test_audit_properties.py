@@ -2,14 +2,18 @@
 
 import os
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import pytest
+from bigquery_server import BigQueryServer
 from bookkeeping import CART, Works, agreed, bad_payload, bad_row
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from loader.replay import replay
+from loader.warehouses.bigquery_state import State
 
 LONG = bool(os.environ.get("SNOWMELT_TEST_LONG"))
 IDS = [f"0f0e0d0c-0b0a-4908-8706-05040302010{number}" for number in range(3)]
@@ -38,11 +42,14 @@ def made(kind: str, about: Any, line: Any) -> list[tuple[Any, bytes]]:
     return [halves[name] for name in ("failed", "bad") if name in kind]
 
 
-@settings(
+some = settings(
     max_examples=60 if LONG else 4,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.large_base_example],
 )
+
+
+@some
 @given(st.lists(steps, min_size=3, max_size=8))
 def test_the_books_balance(schemas: Any, line: Any, sequence: list[Any]) -> None:
     schemas.put(CART, properties={"a": {"type": "string"}})
@@ -62,3 +69,48 @@ def test_the_books_balance(schemas: Any, line: Any, sequence: list[Any]) -> None
         finally:
             works.stop()
             works.publisher.close()
+
+
+class Killed(BaseException):
+    pass
+
+
+def loaded_until_killed(works: Works, batches: int) -> None:
+    """By a loader of its own, in small batches; killed before this one is noted, if there are so many."""
+    note, left = State.note, iter(range(batches))
+
+    def noting(*about: Any, **more: Any) -> None:
+        if next(left, None) is None:
+            raise Killed
+        note(*about, **more)
+
+    works.stop()
+    works.start(batch_records=2)
+    with pytest.MonkeyPatch.context() as patched, suppress(Killed):
+        patched.setattr(State, "note", noting)
+        works.load()
+    works.stop()
+
+
+deaths = st.lists(st.integers(0, 2), max_size=3)
+
+
+@some
+@given(st.lists(st.tuples(st.lists(records, min_size=1, max_size=6), deaths), min_size=1, max_size=4))
+def test_the_books_of_bigquery_balance_whenever_the_loader_dies(schemas: Any, line: Any, sequence: list[Any]) -> None:
+    schemas.put(CART, properties={"a": {"type": "string"}})
+    with tempfile.TemporaryDirectory() as folder:
+        server = BigQueryServer(Path(folder))
+        works = Works(Path(folder), schemas.folder, server=server)
+        try:
+            for sent, killed in sequence:
+                works.send(*(record for kind, about in sent for record in made(kind, about, line)))
+                for batches in killed:
+                    loaded_until_killed(works, batches)
+                    agreed(works)
+                works.load()
+                assert not [note for note in agreed(works).notes if "just being stored" in note]
+        finally:
+            works.stop()
+            works.publisher.close()
+            server.close()

@@ -51,4 +51,5 @@ class BigQueryServer:
     def close(self) -> None:
         self._rest.server.shutdown()
         self._rest.server.server_close()
-        self._write.server.stop(None)
+        self._write.server.stop(None).wait()
+        self._tables.close()

@@ -189,3 +189,7 @@ class Tables:
         self._connection.execute(f"DROP VIEW IF EXISTS {name}")
         del self.tables[name]
         self._views.clear()
+
+    def close(self) -> None:
+        with self.lock:
+            self._connection.close()
