@@ -29,6 +29,7 @@ class RoleName(StrEnum):
     collector = "collector"
     enricher = "enricher"
     loader = "loader"
+    none = "none"
 
 
 def command(
@@ -41,7 +42,10 @@ def command(
     ] = None,
     role: Annotated[
         list[RoleName] | None,
-        typer.Option("--role", help="Check only what this service needs, when run as its account; may be repeated."),
+        typer.Option(
+            "--role",
+            help="Check only what this service needs, when run as its account; may be repeated. `none`: no service's rights.",
+        ),
     ] = None,
     wait: Annotated[float, typer.Option("--wait", metavar="SECONDS", min=0, help="How long to wait for the event's row.")] = 60,
     watch: Annotated[

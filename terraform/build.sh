@@ -18,7 +18,7 @@ if [ -n "$promoted" ]; then
   digest=${promoted##*@}
   docker buildx imagetools create --tag "$repository/snowmelt:promoted-${digest: -12}" "$promoted"
 else
-  base=${BASE:-docker.io/library/python:3.11-slim}
+  base=${BASE:-python:3.11-slim}
   base=${base%@*}@$(docker buildx imagetools inspect "$base" --format '{{.Manifest.Digest}}')
   echo "on $base"
   tag=$repository/snowmelt:$(git rev-parse --short HEAD)-$(date +%Y%m%d%H%M%S)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-_FIRST = ("faults", "journeys", "loader", "snowmelt")
+_FIRST = ("faults", "journeys", "terraform", "loader", "snowmelt")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -12,5 +12,5 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def _turn(path: Path) -> int:
-    folder = path.parent.name
+    folder = "terraform" if "terraform" in path.parts else path.parent.name
     return _FIRST.index(folder) if folder in _FIRST else len(_FIRST)

@@ -21,7 +21,7 @@ import zipfile
 from pathlib import Path
 from typing import Any, NamedTuple
 
-PROVIDER = "registry.terraform.io/hashicorp/google"
+PROVIDER = "hashicorp/google"
 
 Json = dict[str, Any]
 
@@ -231,8 +231,8 @@ def archive_of(wheel: Path) -> bytes:
 def read(path: Path) -> Json:
     """What `main` wrote, or what `terraform providers schema -json` did: the provider's schemas."""
     with gzip.open(path, "rt") if path.suffix == ".gz" else path.open() as file:
-        schema: Json = json.load(file)["provider_schemas"][PROVIDER]
-    return schema
+        providers: dict[str, Json] = json.load(file)["provider_schemas"]
+    return next(schema for name, schema in providers.items() if name.endswith(PROVIDER))
 
 
 def main(wheel: str, target: str) -> None:

@@ -32,7 +32,7 @@ def run(*arguments: str, cwd: Path = ROOT) -> "subprocess.CompletedProcess[str]"
 
 
 def test_the_commands_of_the_documentation_are_there() -> None:
-    running = {"up", "collect", "enrich", "load", "sql", "tail", "send", "check", "doctor", "replay", "version"}
+    running = {"up", "collect", "enrich", "load", "work", "sql", "tail", "send", "check", "doctor", "replay", "version"}
     assert running | {"schema", "audit", "maintain", "restore", "erase"} == set(COMMANDS)
 
 

@@ -65,28 +65,28 @@ locals {
       title    = "The collector cannot be reached from outside"
       severity = "CRITICAL"
       threshold = {
-        filter    = "metric.type=\"monitoring.googleapis.com/uptime_check/check_passed\" AND resource.type=\"uptime_url\" AND metric.labels.check_id=\"${google_monitoring_uptime_check_config.collector.uptime_check_id}\""
-        aligner   = "ALIGN_NEXT_OLDER"
-        period    = "120s"
-        reducer   = "REDUCE_COUNT_FALSE"
-        group     = ["resource.label.host"]
-        above     = 1
-        duration  = "60s"
-        published = true
+        filter     = "metric.type=\"monitoring.googleapis.com/uptime_check/check_passed\" AND resource.type=\"uptime_url\" AND metric.labels.check_id=\"${google_monitoring_uptime_check_config.collector.uptime_check_id}\""
+        aligner    = "ALIGN_NEXT_OLDER"
+        period     = "120s"
+        reducer    = "REDUCE_COUNT_FALSE"
+        group      = ["resource.label.host"]
+        above      = 1
+        duration   = "60s"
+        aggregated = true
       }
     }
     error-budget = {
       title    = "The collector's error budget of the month is being used up in days"
       severity = "ERROR"
       threshold = {
-        filter    = "select_slo_burn_rate(\"${google_monitoring_slo.availability.name}\", \"3600s\")"
-        aligner   = null
-        period    = null
-        reducer   = null
-        group     = null
-        above     = 10
-        duration  = "0s"
-        published = false
+        filter     = "select_slo_burn_rate(\"${google_monitoring_slo.availability.name}\", \"3600s\")"
+        aligner    = null
+        period     = null
+        reducer    = null
+        group      = null
+        above      = 10
+        duration   = "0s"
+        aggregated = false
       }
     }
   }
@@ -195,7 +195,7 @@ resource "google_monitoring_alert_policy" "alert" {
         threshold_value = condition_threshold.value.above
         duration        = condition_threshold.value.duration
         dynamic "aggregations" {
-          for_each = condition_threshold.value.published ? [condition_threshold.value] : []
+          for_each = condition_threshold.value.aggregated ? [condition_threshold.value] : []
           content {
             alignment_period     = aggregations.value.period
             per_series_aligner   = aggregations.value.aligner

@@ -1,4 +1,4 @@
-# All of Snowmelt in one project and region: the order of a event's way.
+# All of Snowmelt in one project and region: in the order of an event's way.
 
 locals {
   deployer = var.deployer

@@ -52,3 +52,8 @@ output "canary" {
   description = "Cloud Run job that sends a synthetic event."
   value       = one([for canary in module.canary : canary.job])
 }
+
+output "settings" {
+  description = "Settings for commands that are run elsewhere: replay, audit, erase."
+  value       = merge(local.common, module.warehouse.environment)
+}

@@ -34,6 +34,10 @@ run "first_deployment" {
     condition     = length(output.subscriptions) == 5
     error_message = "a topic without subscription keeps nothing"
   }
+  assert {
+    condition     = output.settings["SNOWMELT_WAREHOUSE_DATASET"] == "snowmelt" && output.settings["SNOWMELT_BUS_PREFIX"] == "snowmelt-"
+    error_message = "commands elsewhere learn where things are"
+  }
 }
 
 run "domain" {
