@@ -5,6 +5,8 @@ import os
 import time
 from pathlib import Path
 
+WRITER = "writer.lock"
+"""In the folder of what is written: a log, or the warehouse."""
 _LOOKS, _PAUSE = 20, 0.01
 
 

@@ -8,7 +8,7 @@ from backbone import cloud_run, health, stopping
 from backbone.bus import open_bus
 from backbone.errors import ConfigurationError, Fault, TransientError
 from backbone.iglu import build_resolver
-from backbone.locks import share
+from backbone.locks import WRITER, share
 from backbone.settings import Settings
 from loader.app import Loader
 from loader.settings import LoaderSettings, WarehouseSettings
@@ -71,10 +71,8 @@ def _embedded(settings: Settings, own: LoaderSettings, keeping: WarehouseSetting
 
 def _be_seen(settings: Settings) -> None:
     """Commands that need the bus read look by the lock whether a loader runs; this one lets others run beside it."""
-    from loader.warehouses.ducklake_catalog import LOCK
-
     try:
-        share(settings.data.warehouse / LOCK)
+        share(settings.data.warehouse / WRITER)
     except OSError:
         fault = Fault(str(settings.data.folder), "", "another loader reads this bus, into the embedded warehouse")
         raise ConfigurationError([fault]) from None

@@ -14,14 +14,15 @@ from typing import Any
 import duckdb
 
 from backbone.errors import ConfigurationError, SnowmeltError, TransientError
-from backbone.locks import held
+from backbone.locks import WRITER, held
 from backbone.person import Person
 from loader.requests import Request, Requests
 from loader.settings import WarehouseSettings
 from loader.warehouses import ducklake_erasure
 from loader.warehouses.ducklake import DuckLake
-from loader.warehouses.ducklake_catalog import LOCK, open_writer, see_to_attachment
-from loader.warehouses.ducklake_maintenance import Step, maintain
+from loader.warehouses.ducklake_catalog import open_writer, see_to_attachment
+from loader.warehouses.ducklake_maintenance import maintain
+from loader.warehouses.maintained import Step
 
 log = logging.getLogger("snowmelt.loader")
 
@@ -111,7 +112,7 @@ def commission(
     deadline, last_held = time.monotonic() + patience, time.monotonic()
     try:
         while True:
-            if held(folder / LOCK):
+            if held(folder / WRITER):
                 last_held = time.monotonic()
                 if pending is None:
                     pending = requests.ask(kind, arguments)

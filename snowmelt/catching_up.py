@@ -14,7 +14,7 @@ from backbone.bus.log_folder import LogFolder
 from backbone.bus.protocol import Stream
 from backbone.bus.purging import ends, read_through
 from backbone.errors import TransientError
-from backbone.locks import held
+from backbone.locks import WRITER, held
 from backbone.settings import Settings
 from snowmelt.supervisor import Service
 
@@ -33,8 +33,8 @@ class Backlog:
     def __init__(self, settings: Settings) -> None:
         self.root = LogFolder(settings.data.bus, settings.bus.max_bytes, settings.bus.segment_bytes, CONSUMERS)
         self._locks = {
-            "enricher": settings.data.bus / "enricher" / "writer.lock",
-            "loader": settings.data.warehouse / "writer.lock",
+            "enricher": settings.data.bus / "enricher" / WRITER,
+            "loader": settings.data.warehouse / WRITER,
         }
 
     def unread_by(self, ends: Mapping[str, int]) -> list[str]:

@@ -15,6 +15,7 @@ from backbone.bus.log_folder import LogFolder
 from backbone.bus.protocol import Positions, Stream
 from backbone.bus.segment import SUFFIX, Segment
 from backbone.errors import BusFull, BusUnavailable
+from backbone.locks import WRITER
 
 log = logging.getLogger("snowmelt.bus")
 _RECORD_OVERHEAD = 24
@@ -42,7 +43,7 @@ class LogPublisher:
         self._checkpointer = Checkpointer()
 
     def _locked(self) -> int:
-        handle = os.open(self._folder / "writer.lock", os.O_RDWR | os.O_CREAT, 0o600)
+        handle = os.open(self._folder / WRITER, os.O_RDWR | os.O_CREAT, 0o600)
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:

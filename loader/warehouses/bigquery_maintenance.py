@@ -16,7 +16,7 @@ from loader.warehouses.bigquery_fresh import changeable_before, micros
 from loader.warehouses.bigquery_removals import create, noting
 from loader.warehouses.bigquery_settled import settled
 from loader.warehouses.bigquery_state import BATCHES, OPENINGS
-from loader.warehouses.ducklake_maintenance import Step
+from loader.warehouses.maintained import Step
 
 _LOGS = {"failed_events": "failure_key", "waiting_events": "number", "replays": "replay_id", "replayed_events": "mark"}
 _DAY = 86_400_000_000

@@ -18,9 +18,9 @@ from typing import Any
 import duckdb
 
 from backbone.errors import ConfigurationError, Fault, TransientError
+from backbone.locks import WRITER
 
 LAKE = "lake"
-LOCK = "writer.lock"
 _BUSY_MILLISECONDS = 20_000
 _ATTEMPTS = 8
 _OUTSIDE = re.compile(
@@ -53,7 +53,7 @@ def open_writer(folder: Path) -> tuple[duckdb.DuckDBPyConnection, int]:
 def writer_lock(folder: Path) -> int:
     """Held by the one process that may write, until it is closed. Raises ConfigurationError if another has it."""
     folder.mkdir(parents=True, exist_ok=True)
-    lock = os.open(folder / LOCK, os.O_CREAT | os.O_RDWR, 0o644)
+    lock = os.open(folder / WRITER, os.O_CREAT | os.O_RDWR, 0o644)
     if not _locked(lock):
         os.close(lock)
         raise ConfigurationError([Fault(str(folder), "data.folder", "another loader is writing this warehouse")])

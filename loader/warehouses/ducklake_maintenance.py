@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import duckdb
 
@@ -13,16 +13,10 @@ from loader.warehouses.ducklake_expiry import delete_old_files, expire_snapshots
 from loader.warehouses.ducklake_removals import note_removed
 from loader.warehouses.ducklake_retention import expire
 from loader.warehouses.ducklake_upkeep import KEPT, SMALL_FILE
+from loader.warehouses.maintained import Step
 
 _FORGOTTEN = "1 hour"
 """Age at which a file that no catalogue names is what a killed transaction left behind."""
-
-
-class Step(NamedTuple):
-    """One thing that was done, in words."""
-
-    name: str
-    did: str
 
 
 def maintain(
