@@ -116,7 +116,7 @@ def attached(folder: Path, read_only: bool) -> duckdb.DuckDBPyConnection:
     Attaching takes the catalog's lock for a moment: tried again for some seconds.
     """
     for attempt in range(_ATTEMPTS):
-        connection = duckdb.connect()
+        connection = _connected()
         try:
             connection.execute("SET TimeZone = 'UTC'")
             connection.execute(f"SET threads = {len(os.sched_getaffinity(0))}")  # more than there are would wait for each other
@@ -189,6 +189,15 @@ def _attach_statement(folder: Path, read_only: bool) -> str:
     return f"ATTACH {catalog} AS {LAKE} ({options}, {extra})"
 
 
+_mapped: set[str] = set()
+"""Extensions that this process has loaded: DuckDB has checked their signatures, and the system does not read them anew."""
+
+
+def _connected() -> duckdb.DuckDBPyConnection:
+    """Checking signatures is most of what opening costs; once in a process is enough."""
+    return duckdb.connect(config={"allow_unsigned_extensions": "true"} if _mapped.issuperset(_EXTENSIONS) else {})
+
+
 def load_extensions(connection: duckdb.DuckDBPyConnection) -> None:
     """From the installed packages (their signature is checked by DuckDB), else by download."""
     for name in _EXTENSIONS:
@@ -198,6 +207,7 @@ def load_extensions(connection: duckdb.DuckDBPyConnection) -> None:
             connection.execute(f"LOAD {name}")
         else:
             connection.execute(f"LOAD {_quoted(str(file))}")
+            _mapped.add(name)
 
 
 def _extension_file(name: str) -> Path | None:

@@ -46,14 +46,14 @@ def test_every_answered_event_is_in_the_warehouse_exactly_once(on_any_bus: Pipel
     chance = random.Random(20)
     pipeline.start()
     load = Load(pipeline, "--rate", "250", "--broken", "0.1", "--seed", "20", "--patience", "120")
-    for number in range(50 if LONG else 10):
+    for number in range(50 if LONG else 5):
         time.sleep(chance.uniform(0.1, 2.5))
         service = SERVICES[number % 3] if number < 3 else chance.choice(SERVICES)
         before = pipeline.pid_of(service)
         kill(before)
         eventually(lambda s=service, b=before: pipeline.pid_of(s) != b, 30, 0.05, f"{service} runs again")  # type: ignore[misc]
     answered = load.stop()
-    assert len(answered) > 1000
+    assert len(answered) > 500
     assert_exactly_once(pipeline, answered)
     assert ids_in(pipeline, "events")
     assert ids_in(pipeline, "failed_events")
@@ -63,7 +63,7 @@ def test_every_answered_event_is_in_the_warehouse_exactly_once(on_any_bus: Pipel
 def test_the_collector_keeps_what_it_answered_when_killed_in_the_middle_of_commits(pipeline: Pipeline) -> None:
     chance = random.Random(21)
     answered: list[str] = []
-    for number in range(25 if LONG else 6):
+    for number in range(25 if LONG else 3):
         collector = pipeline.service("collector")
         eventually(lambda: healthy(pipeline), 20, 0.02)
         load = Load(pipeline, "--seed", str(1000 + number), "--connections", "16", "--patience", "0")
@@ -71,7 +71,7 @@ def test_the_collector_keeps_what_it_answered_when_killed_in_the_middle_of_commi
         kill(collector.pid)
         collector.wait()
         answered += load.stop()
-    assert len(answered) > 500
+    assert len(answered) > 250
     stored = set(UUID.findall("\n".join(pipeline.tail("raw"))))
     assert set(answered) - stored == set()
     pipeline.start()

@@ -32,8 +32,8 @@ from loader.warehouses.ducklake_catalog import open_reader
 
 pytestmark = pytest.mark.fault
 LONG = bool(os.environ.get("SNOWMELT_TEST_LONG"))
-KILLS = 300 if LONG else 10
-CHECK_EVERY = 25 if LONG else 10
+KILLS = 300 if LONG else 6
+CHECK_EVERY = 25 if LONG else 6
 WATCHED = ROOT / "tests" / "rig" / "watched_loader.py"
 GOALS = (
     "store > evolve",

@@ -23,7 +23,7 @@ from backbone.bus.emulator import Emulator
 
 pytestmark = pytest.mark.fault
 LONG = bool(os.environ.get("SNOWMELT_TEST_LONG"))
-OUTAGE = 120.0 if LONG else 6.0
+OUTAGE = 120.0 if LONG else 4.0
 MOST_MEMORY = 400_000_000
 SERVICES = ("collector", "enricher", "loader")
 

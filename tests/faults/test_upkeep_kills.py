@@ -65,11 +65,11 @@ def test_upkeep_killed_at_any_moment_harms_nothing_and_ends_well(loaded: Pipelin
     copies = loaded.folder / "copies"
     everybody = {WHO: 20, "anna": 20, "bert": 20}
     usual = length_of(loaded, "maintain", "--backup", str(copies))
-    for _ in range(20 if LONG else 4):
+    for _ in range(20 if LONG else 2):
         killed_after(loaded, chance.uniform(0.3, 1) * usual, "maintain", "--backup", str(copies))
         assert users(loaded) == everybody
     loaded.run("maintain", "--backup", str(copies))
-    for _ in range(20 if LONG else 4):
+    for _ in range(20 if LONG else 2):
         killed_after(loaded, chance.uniform(0.3, 1) * usual, "erase", "--user-id", WHO)
         assert {**users(loaded), WHO: 20} == everybody
     loaded.run("erase", "--user-id", WHO)

@@ -1,6 +1,7 @@
 """`snowmelt audit` beside the running product: no false alarm from what is on its way, and the truth about what is missing."""
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -11,7 +12,7 @@ import pytest
 from pipeline import ROOT, Pipeline, eventually
 
 pytestmark = pytest.mark.journey
-TIMES = 10
+TIMES = 10 if os.environ.get("SNOWMELT_TEST_LONG") else 5
 
 
 @pytest.fixture

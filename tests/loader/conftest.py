@@ -12,6 +12,7 @@ import duckdb
 import pytest
 from bigquery_server import BigQueryServer
 from bookkeeping import CART, Works
+from empty_warehouse import copied
 
 from backbone import tsv
 from backbone.bus.memory import MemoryBus
@@ -25,6 +26,14 @@ from loader.warehouses.ducklake import DuckLake
 from loader.warehouses.ducklake_catalog import open_reader
 
 SELF = "http://iglucentral.com/schemas/com.snowplowanalytics.self-desc/schema/jsonschema/1-0-0#"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def empty_warehouses_are_copied(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """In this process: others, as those of journeys, make their own."""
+    with pytest.MonkeyPatch.context() as patched:
+        copied(tmp_path_factory.mktemp("template"), patched)
+        yield
 
 
 class Schemas:
