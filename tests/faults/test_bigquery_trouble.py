@@ -1,5 +1,5 @@
-"""BigQuery in trouble, under load: connections that break in the middle of an append, quotas, permissions that are lost, columns that
-cannot be written for a minute. The loader neither ends nor grows, and afterwards everything is there exactly once.
+"""BigQuery in trouble, under load: connections that break in the middle of an append, quotas, permissions that are lost, columns
+that cannot be written for a minute. The loader neither ends nor grows, and afterwards everything is there exactly once.
 
 The short form takes seconds, the long one has a lag of 60 seconds.
 """
