@@ -89,7 +89,7 @@ def test_whatever_is_wrong_with_pubsub_ends_with_it(pipeline: Pipeline, emulator
 def test_answers_that_get_lost_double_nothing(pipeline: Pipeline, emulator: Emulator) -> None:
     """Stored, but told otherwise: the collector, the enricher and the acknowledgements all do it again."""
     load = Load(pipeline, "--rate", "250", "--seed", "31", "--patience", "60", "--connections", "16")
-    for _ in range(4):
+    for _ in range(10 if LONG else 2):
         time.sleep(1)
         for method in ("Publish", "Acknowledge"):
             emulator.faults.order(Code.DEADLINE_EXCEEDED, method, times=2, lost=True)

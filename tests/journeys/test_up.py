@@ -80,7 +80,10 @@ def test_on_a_terminal_the_counts_are_live(stopped: Pipeline) -> None:
     reader.start()
     eventually(lambda: answers(stopped), 30)
     send(stopped.url, event("pv"), event("pv"))
-    eventually(lambda: b"2 events, 0 failed" in shown, 30, what="counts")
+    try:
+        eventually(lambda: b"2 events, 0 failed" in shown, 30, what="counts")
+    except AssertionError:
+        pytest.fail(f"no such counts in {shown[-2000:].decode('utf-8', 'replace')}")
     process.send_signal(signal.SIGINT)
     assert process.wait(60) == 0
     time.sleep(0.2)

@@ -1,5 +1,6 @@
 """Duplicates, restarts, and SIGKILL at random moments."""
 
+import os
 import random
 import signal
 import subprocess
@@ -26,6 +27,7 @@ from loader.warehouses.protocol import Encoded
 CART = "iglu:com.acme/cart/jsonschema/1-0-0"
 ID = "0f0e0d0c-0b0a-4908-8706-050403020100"
 TEXT = {"type": "string"}
+LONG = bool(os.environ.get("SNOWMELT_TEST_LONG"))
 
 
 @pytest.mark.parametrize("split", [False, True], ids=["same-batch", "later-batch"])
@@ -215,7 +217,7 @@ def test_sigkill_at_random_moments_loses_and_doubles_nothing(tmp_path: Path, sch
     sent = 0
     chance = random.Random(5)
     process = service(tmp_path, schemas.folder)
-    for round_number in range(5):
+    for round_number in range(10 if LONG else 3):
         uri = f"iglu:com.acme/cart/jsonschema/1-0-{min(1, round_number // 2)}"
         for _ in range(4):
             lines = [line(event_id=str(uuid.UUID(int=sent + at)), entities=[(uri, {"a": "x"})]) for at in range(400)]
@@ -246,7 +248,7 @@ def test_waiting_events_survive_sigkill_at_random_moments(tmp_path: Path, schema
     sent = 0
     chance = random.Random(7)
     process = service(tmp_path, schemas.folder)
-    for round_number in range(8):
+    for round_number in range(16 if LONG else 4):
         uri = f"iglu:com.acme/cart{round_number // 2}/jsonschema/1-0-0"
         publisher.commit([("enriched", line(event_id=str(uuid.UUID(int=sent + at)), entities=[(uri, {})])) for at in range(500)])
         sent += 500

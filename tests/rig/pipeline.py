@@ -2,6 +2,7 @@
 
 import json
 import os
+import random
 import re
 import shutil
 import signal
@@ -21,10 +22,17 @@ START_TIMEOUT = 60.0
 ROW_TIMEOUT = 45.0
 
 
+_given: set[int] = set()
+
+
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """Below those the system takes for outgoing connections, of which one could have it before it is bound."""
+    while True:
+        port = random.SystemRandom().randrange(12_000, 32_000)
+        with socket.socket() as probe:
+            if port not in _given and probe.connect_ex(("127.0.0.1", port)) != 0:
+                _given.add(port)
+                return port
 
 
 def eventually(question: Callable[[], T], timeout: float = ROW_TIMEOUT, pause: float = 0.25, what: str = "") -> T:
