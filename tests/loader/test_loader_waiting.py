@@ -123,13 +123,16 @@ def test_an_event_with_another_fault_too_fails_at_once(station: Any, line: Any) 
 
 def test_what_has_waited_too_long_fails_and_can_be_replayed(station: Any, schemas: Any, line: Any) -> None:
     station.load_lines(line(event_id=ID, entities=[(CART, {"a": "x"})]))
-    station.settings = station.settings.model_copy(update={"waiting_days": 1e-9})
+    usual = station.settings
+    station.settings = usual.model_copy(update={"waiting_days": 1e-9})
     station.run_until(lambda loader: loader.totals.failed == 1)
     kind, schema, kept = station.one("SELECT kind, schema, enriched_line FROM failed_events")
     assert (kind, schema) == ("loader_iglu_error", CART)
     assert station.one("SELECT count(*) FROM waiting_events") == 0
+    station.settings = usual
     schemas.put(CART, properties={"a": TEXT})
-    station.load_lines(kept.encode())
+    station.send(("enriched", kept.encode()))
+    station.run_until(landed(1))  # the schema is seen within a second
     assert station.one("SELECT count(*) FROM events") == 1
     assert station.one("SELECT count(*) FROM failed_events") == 0
 
