@@ -62,15 +62,13 @@ def _pubsub(settings: BusSettings, watch: bool, stack: ExitStack) -> BusPlace:
 
 
 def _bigquery(settings: WarehouseSettings, stack: ExitStack) -> WarehousePlace:
-    if not settings.project or not settings.dataset:
-        raise ConfigurationError([Fault("settings", "warehouse", "kind bigquery needs project and dataset")])
     try:
-        from loader.warehouses.bigquery_client import Place, Session
+        from loader.warehouses.bigquery_access import place_of
+        from loader.warehouses.bigquery_client import Session
         from snowmelt import doctor_bigquery
     except ModuleNotFoundError as problem:
         raise _libraries("warehouse.kind", problem) from None
-    place = Place(settings.project, settings.dataset, settings.location, settings.endpoint, settings.write_endpoint)
-    session = stack.enter_context(closing(Session(place)))
+    session = stack.enter_context(closing(Session(place_of(settings))))
     return WarehousePlace(partial(doctor_bigquery.checks, session), partial(_in_bigquery, session))
 
 

@@ -32,6 +32,11 @@ class CannotStart(TerminalError):
         super().__init__(f"{name} could not start\n{said}".strip())
 
 
+def environment(with_ports: bool) -> dict[str, str]:
+    """Of one process of several: a port that is meant for a single service is that of one of them."""
+    return {name: value for name, value in os.environ.items() if with_ports or name not in _ONE_FOR_ALL}
+
+
 class Service:
     """One child. `watch` is called a few times a second."""
 
@@ -65,16 +70,12 @@ class Service:
                 stdout=output,
                 stderr=output,
                 start_new_session=True,
-                env=self._environment(),
+                env=environment(with_ports=self.name == "collector"),
             )
         self._began = time.monotonic()
         self.starts += 1
         if self.starts > 1:
             self._note(self.name, f"running again (pid {self.process.pid})")
-
-    def _environment(self) -> dict[str, str]:
-        """A port that is meant for one service is the collector's where several run."""
-        return {name: value for name, value in os.environ.items() if self.name == "collector" or name not in _ONE_FOR_ALL}
 
     def watch(self) -> None:
         """Notices a crash, restarts when due, surfaces warnings. Raises CannotStart."""

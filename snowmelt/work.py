@@ -12,11 +12,10 @@ from collections.abc import Sequence
 import typer
 
 from snowmelt.options import Config, Data
+from snowmelt.supervisor import environment
 
 _ROLES = ("enrich", "load")
 _LOOK = 0.1
-_ONE_FOR_BOTH = ("SNOWMELT_SERVICE_HEALTH_PORT", "PORT")
-"""Ports of which there is one: the first role answers there."""
 
 Child = subprocess.Popen[bytes]
 
@@ -41,7 +40,7 @@ def command(data: Data = None, config: Config = None) -> None:
 
 def _started(role: str, flags: Sequence[str]) -> Child:
     """Its output is this process's; it drains when this process is gone, however that ended."""
-    mine = {name: value for name, value in os.environ.items() if role == _ROLES[0] or name not in _ONE_FOR_BOTH}
+    mine = environment(with_ports=role == _ROLES[0])
     arguments = [sys.executable, "-m", "snowmelt.child", str(os.getpid()), role, *flags]
     return subprocess.Popen(arguments, stdin=subprocess.DEVNULL, env=mine, start_new_session=True)
 

@@ -94,5 +94,10 @@ def _fresh_rows_told() -> Iterator[None]:
 
 
 def _first_line(problem: exceptions.BadRequest) -> str:
-    said = [error["message"] for error in problem.errors if isinstance(error, dict) and "message" in error]
-    return str((said or [problem.message])[0]).splitlines()[0]
+    return message_of(problem).splitlines()[0]
+
+
+def message_of(problem: exceptions.GoogleAPICallError) -> str:
+    """BigQuery's own words, without where they came from."""
+    said = [error["message"] for error in problem.errors or () if isinstance(error, dict) and error.get("message")]
+    return str((said or [problem.message])[0])

@@ -16,12 +16,13 @@ from loader.settings import WarehouseSettings
 from loader.warehouses.bigquery_access import Access, open_access
 from loader.warehouses.bigquery_client import BigQueryRefused, BigQueryUnavailable, Parameter
 from loader.warehouses.bigquery_proto import moment_text
+from loader.warehouses.bigquery_removals import REMOVALS
+from loader.warehouses.bigquery_state import BATCHES
 
 _LOG_MOMENT = {"failed_events": "COALESCE(collector_tstamp, failed_tstamp, load_tstamp)", "waiting_events": "collector_tstamp"}
 _LOG_KEY = {"failed_events": "failure_key", "waiting_events": "number"}
 _ARRIVING = timedelta(hours=1)
 """Of a batch that was interrupted so long before the last one, nothing comes any more."""
-_REMOVALS = "loader_removals"
 _LOOKS = 5
 
 
@@ -44,8 +45,8 @@ class Books:
     def __init__(self, settings: WarehouseSettings) -> None:
         """Raises NothingLoaded, BigQueryUnavailable, ConfigurationError."""
         self._access: Access = open_access(settings)
-        self._batches = self._access.quoted("loader_batches")
-        if not self._access.exists("loader_batches"):
+        self._batches = self._access.quoted(BATCHES)
+        if not self._access.exists(BATCHES):
             self.close()
             raise NothingLoaded(f"no warehouse in {self._access.place} yet: nothing has been loaded")
 
@@ -99,11 +100,11 @@ class Books:
 
     def _removals(self, since: datetime | None) -> list[Any]:
         """Read before and after the rest: rows that go in between are noted in the same moment, but seen in another."""
-        if not self._access.exists(_REMOVALS):
+        if not self._access.exists(REMOVALS):
             return []
         columns = "UNIX_MICROS(hour) AS cell_hour, COALESCE(app_id, '') AS cell_app, table_name, SUM(`rows`)"
         having, known = _from(since)
-        query = f"SELECT {columns} FROM {self._access.quoted(_REMOVALS)} GROUP BY cell_hour, cell_app, table_name {having}"
+        query = f"SELECT {columns} FROM {self._access.quoted(REMOVALS)} GROUP BY cell_hour, cell_app, table_name {having}"
         return sorted(asked(self._access, query, **known))
 
 
@@ -113,7 +114,7 @@ class _Counting:
     def __init__(self, access: Access, moment: _Moment, since: datetime | None) -> None:
         self._access = access
         self._moment = moment
-        self._batches = access.quoted("loader_batches")
+        self._batches = access.quoted(BATCHES)
         self._having, self._since = _from(since)
         self.cells: dict[tuple[str, str], Entry] = {}
         self.records = 0

@@ -7,7 +7,7 @@ from google.api_core import exceptions
 from google.cloud import bigquery
 
 from loader.settings import WarehouseSettings
-from loader.warehouses.bigquery_access import Access, place_of
+from loader.warehouses.bigquery_access import Access, message_of, place_of
 from loader.warehouses.bigquery_client import BigQueryRefused, told
 
 _PAGE = 1000
@@ -47,17 +47,10 @@ class Question(Access):
                     statement, job_config=config, location=self.place.location, retry=self._retry, page_size=_PAGE
                 )
             except (exceptions.BadRequest, exceptions.NotFound) as problem:
-                raise BigQueryRefused(_said(problem)) from None
+                raise BigQueryRefused(" ".join(message_of(problem).split())) from None
 
     def _kind(self, statement: str, config: bigquery.QueryJobConfig) -> str | None:
         """Told by a dry run, which costs nothing."""
         looking = bigquery.QueryJobConfig(default_dataset=config.default_dataset, dry_run=True, use_query_cache=False)
         kind: str | None = self._rest.query(statement, looking, location=self.place.location, retry=self._retry).statement_type
         return kind
-
-
-def _said(problem: exceptions.GoogleAPICallError) -> str:
-    """BigQuery's own words, without where they came from."""
-    errors = [error for error in problem.errors or () if isinstance(error, dict) and error.get("message")]
-    text = str(errors[0]["message"] if errors else problem.message)
-    return " ".join(text.split())

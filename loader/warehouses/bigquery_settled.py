@@ -1,9 +1,9 @@
 """Up to where the tables are settled: what came later may belong to a batch that was interrupted, and that comes again."""
 
-from datetime import datetime
 from typing import NamedTuple
 
 from loader.warehouses.bigquery_access import Access
+from loader.warehouses.bigquery_proto import micros_of
 from loader.warehouses.bigquery_state import BATCHES
 
 
@@ -23,10 +23,5 @@ def settled(access: Access) -> Settled:
     until = "COALESCE(settled, load_tstamp)" if "settled" in columns else "load_tstamp"
     query = f"SELECT change, {until} FROM {access.quoted(BATCHES)} WHERE kind = 'batch' ORDER BY change DESC LIMIT 1"
     for change, text in access.pages(query):
-        return Settled(change, _micros(text))
+        return Settled(change, micros_of(text) if text else 0)
     return Settled(0, 0)
-
-
-def _micros(text: str | None) -> int:
-    """Of `yyyy-MM-dd HH:mm:ss.SSS`, UTC."""
-    return round(datetime.fromisoformat(f"{text}+00:00").timestamp() * 1_000_000) if text else 0
